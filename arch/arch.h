@@ -1,0 +1,95 @@
+// What the Linux host asks of the machine: register layout, system call ABI, stepping, signal frames.
+//
+// Functions work on register images that the caller has fetched from a stopped tracee; none of them
+// issues a ptrace request of its own except the probes. One architecture is linked in.
+#ifndef ARCH_ARCH_H_
+#define ARCH_ARCH_H_
+
+#include <sys/types.h>
+#include <sys/user.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "core/machine.h"
+
+namespace utrace::arch {
+
+// The image of NT_PRSTATUS.
+using GeneralRegisters = user_regs_struct;
+
+// The register sets of this architecture, general registers first [REG-01, REG-02].
+const utrace_regset_view& View();
+
+uint64_t Pc(const GeneralRegisters& regs);
+void SetPc(GeneralRegisters& regs, uint64_t pc);
+uint64_t Sp(const GeneralRegisters& regs);
+
+// ---- System calls. At an entry stop, an exit stop, or in between. -----------------------------
+
+// -1 if the registers show no system call.
+long SyscallNumber(const GeneralRegisters& regs);
+void SetSyscallNumber(GeneralRegisters& regs, long number);
+uint64_t SyscallArgument(const GeneralRegisters& regs, unsigned index);  // index 0 to 5
+void SetSyscallArgument(GeneralRegisters& regs, unsigned index, uint64_t value);
+// The raw result register: an errno if in [-4095, -1].
+int64_t SyscallResult(const GeneralRegisters& regs);
+void SetSyscallResult(GeneralRegisters& regs, int64_t result);
+// Undoes the call: the program makes it again when it resumes.
+void RollBackSyscall(GeneralRegisters& regs, long number);
+// Whether the kernel will restart the interrupted call by itself once no signal handler runs
+// (-ERESTARTSYS, -ERESTARTNOINTR, -ERESTARTNOHAND, -ERESTART_RESTARTBLOCK in a call).
+bool IsRestartPending(const GeneralRegisters& regs);
+// Whether `code` (the bytes at the program counter) starts with an instruction that enters the kernel
+// for a system call.
+bool IsSyscallInstruction(std::span<const uint8_t> code);
+constexpr size_t kMaxSyscallInstruction = 2;
+// Offset of a system call instruction within `code`, for remote calls; nullopt if there is none.
+std::optional<size_t> FindSyscallInstruction(std::span<const uint8_t> code);
+// Whether the task runs in a 32-bit or other foreign personality, whose calls have other numbers.
+bool IsForeignAbi(const GeneralRegisters& regs);
+
+// Flags in force of the fork, vfork, clone or clone3 that the task is in; `read_u64` reads eight
+// bytes of the task's memory (clone3 keeps its flags there). The exit signal is included (low byte).
+using ReadU64 = std::function<std::optional<uint64_t>(uint64_t address)>;
+std::optional<uint64_t> CloneFlags(const GeneralRegisters& regs, const ReadU64& read_u64);
+
+// ---- Signal handlers ----------------------------------------------------------------------------
+
+// The memory and the registers with which a task starts a handler, as the kernel would set them up.
+struct SignalFrame {
+  GeneralRegisters regs;        // to be installed
+  uint64_t address;             // where `bytes` go in the task's memory
+  std::vector<uint8_t> bytes;
+  uint64_t blocked;             // the signal mask while the handler runs
+};
+
+struct SignalFrameRequest {
+  GeneralRegisters regs;          // of the interrupted task (an interrupted system call is resolved
+                                  // by BuildSignalFrame by the handler's SA_RESTART)
+  std::span<const uint8_t> xstate;  // NT_X86_XSTATE image or the machine's equivalent
+  siginfo_t info;
+  utrace_sigaction action;        // handler, flags, restorer (nonzero), mask
+  uint64_t blocked;               // the task's signal mask before
+};
+std::optional<SignalFrame> BuildSignalFrame(const SignalFrameRequest& request);
+// Finds code that returns from a signal handler within `code`; offset, or nullopt.
+std::optional<size_t> FindSigreturn(std::span<const uint8_t> code);
+
+// ---- Stepping: probed once with a traced child of the caller's own. -----------------------------
+
+struct StepAbilities {
+  bool single_step = false;
+  bool block_step = false;
+};
+// Forks a child, traces and steps it; takes a few milliseconds. Call from a thread that has no other
+// children or tracees (it waits with __WNOTHREAD for its own child only).
+StepAbilities ProbeStepping();
+
+}  // namespace utrace::arch
+
+#endif  // ARCH_ARCH_H_
