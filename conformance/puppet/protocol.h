@@ -1,0 +1,155 @@
+// What kit and puppet say to each other: commands and replies as datagrams, one channel per thread,
+// and a piece of memory that both map, for what has to pass without a system call.
+//
+// Included by the puppet too, which has no C++ runtime: plain types only.
+#ifndef CONFORMANCE_PUPPET_PROTOCOL_H_
+#define CONFORMANCE_PUPPET_PROTOCOL_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace utrace::puppet {
+
+// Threads that a nanny and its puppets can have in one test, dead ones included. Slots 0 and 1 are
+// the nanny's own: the parent of puppets, and the one that waits for them.
+inline constexpr int kSlots = 48;
+inline constexpr int kParentSlot = 0;
+inline constexpr int kWaiterSlot = 1;
+inline constexpr int kSignals = 65;  // index by signal number
+inline constexpr int kRecords = 32;
+inline constexpr size_t kScratchSize = 4096;
+inline constexpr size_t kStackSize = 32768;
+
+// Below 2 GiB, so that x86_64 code can reach it when no register is free for a pointer; the same in
+// every puppet, so that the kit knows addresses without asking.
+inline constexpr uint64_t kSharedAddress = 0x10000000;
+
+enum class Op : uint32_t {
+  kSyscall,     // nr, arguments
+  kRepeat,      // nr; arguments[0..2]; count in arguments[3]
+  kSpin,        // until Slot::go
+  kTimed,       // as kSyscall between two clock readings
+  kSpawn,       // a new thread or process: nr, arguments; slot in arguments[5]
+  kForkBurst,   // arguments[0] children
+  kThreadBurst,  // arguments[0] threads
+  kExec,        // the puppet program anew
+  kSigaction,   // arguments: signal, disposition (0 default, 1 ignore, 2 handler), flags, mask
+  kAltStack,    // installs the slot's alternate signal stack
+  kFault,       // arguments: kind, address
+  kCopy,        // arguments: to, from, bytes
+  kSteps,
+  kBranches,
+  kRegistersSpin,
+  kRegistersSyscall,
+};
+
+struct Command {
+  Op op;
+  uint32_t seq;
+  int64_t nr;
+  int64_t arguments[6];
+};
+
+struct Reply {
+  uint32_t seq;  // of the command; 0: a new thread or program is ready
+  int32_t pid;
+  int32_t tid;
+  int32_t pad;
+  int64_t result;
+  int64_t elapsed_ns;  // kTimed
+};
+
+// What a signal handler saw.
+struct SignalRecord {
+  uint64_t order;  // one counter for the whole nanny
+  int32_t signo;
+  int32_t code;  // si_code
+  int32_t sender;  // si_pid
+  int32_t value;   // si_int
+  uint64_t address;  // si_addr
+  uint64_t pc;       // interrupted program counter
+  uint64_t sp;       // interrupted stack pointer
+  uint64_t handler_sp;
+  uint64_t marker;  // interrupted r15 (x86_64) or x28 (aarch64)
+  uint64_t mask;    // blocked signals that will be restored
+  uint32_t on_alternate_stack;
+  uint32_t pad;
+};
+
+// All that a program can load and look at again: on x86_64 the general registers in this order
+//   rax rbx rcx rdx rsi rdi rbp r8 r9 r10 r11 r12 r13 r14 r15
+// (rcx and r11 are lost in a system call), then rflags (read only), then xmm0 to xmm15.
+struct RegisterImage {
+  uint64_t general[15];
+  uint64_t flags;
+  unsigned char vector[16][16];
+};
+inline constexpr int kRax = 0, kRbx = 1, kRcx = 2, kRdx = 3, kRsi = 4, kRdi = 5, kRbp = 6, kR8 = 7,
+                     kR9 = 8, kR10 = 9, kR11 = 10, kR12 = 11, kR13 = 12, kR14 = 13, kR15 = 14;
+
+inline constexpr int kSteps = 12;
+inline constexpr int kStepSyscall = 6;  // step[kStepSyscall] is a system call instruction (getuid)
+inline constexpr int kBranchTargets = 3;
+inline constexpr long kStepResult = 10;
+inline constexpr long kBranchResult = 7;
+
+// Addresses in the puppet program, the same in every puppet.
+struct Addresses {
+  // The instructions after `getppid` in BeginSteps: step[0] is the one right behind the system call
+  // instruction, executing step[i] leads to step[i + 1]; step[kSteps] is the first one behind.
+  uint64_t step[kSteps + 1];
+  // BeginBranches: the instruction behind `getppid`, and where its three taken branches lead, in
+  // order.
+  uint64_t branch_start;
+  uint64_t branch[kBranchTargets];
+  uint64_t registers_spin;      // first instruction of the spinning loop of BeginRegistersSpin
+  uint64_t registers_spin_end;  // first instruction behind it
+  uint64_t registers_syscall;   // the system call instruction of BeginRegistersSyscall
+  uint64_t registers_syscall_end;
+  uint64_t handler;  // the handler of Disposition::kHandler
+  uint64_t restorer;
+  uint64_t memory;       // private writable memory, kMemorySize bytes, page aligned
+  uint64_t read_only;    // private read-only memory holding kReadOnlyText
+  uint64_t unmapped;     // nothing there
+  uint64_t entry;        // the program's entry point
+};
+inline constexpr size_t kMemorySize = 8192;
+inline constexpr char kReadOnlyText[] = "this page cannot be written by the puppet";
+
+// One thread's part of the shared memory.
+struct Slot {
+  int32_t channel;  // file descriptors in nanny and puppets
+  int32_t pipe;
+  int32_t epoll;
+  int32_t pad;
+  uint32_t started;  // seq of the command being executed
+  uint32_t done;     // seq of the last one executed
+  uint32_t go;       // ends kSpin
+  uint32_t futex;    // for kTimed futex calls; always 0
+  uint64_t spins;
+  uint64_t handler_runs;
+  uint64_t handler_runs_of[kSignals];
+  SignalRecord records[kRecords];
+  alignas(16) unsigned char scratch[kScratchSize];
+  alignas(16) unsigned char alternate_stack[kStackSize];
+  alignas(16) unsigned char stack[kStackSize];
+};
+
+// At kSharedAddress.
+struct Shared {
+  // Offsets 0 and up are used by assembly code.
+  uint64_t registers_go;  // ends kRegistersSpin
+  uint64_t pad;
+  RegisterImage registers_in;
+  RegisterImage registers_out;
+  uint64_t order;  // SignalRecord::order
+  int32_t nanny_pid;
+  int32_t shared_fd;  // of this memory, in nanny and puppets
+  char puppet_path[512];
+  Addresses addresses;
+  Slot slots[kSlots];
+};
+
+}  // namespace utrace::puppet
+
+#endif  // CONFORMANCE_PUPPET_PROTOCOL_H_
