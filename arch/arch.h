@@ -5,6 +5,7 @@
 #ifndef ARCH_ARCH_H_
 #define ARCH_ARCH_H_
 
+#include <signal.h>
 #include <sys/types.h>
 #include <sys/user.h>
 
@@ -66,16 +67,24 @@ struct SignalFrame {
   uint64_t address;             // where `bytes` go in the task's memory
   std::vector<uint8_t> bytes;
   uint64_t blocked;             // the signal mask while the handler runs
+  std::vector<uint8_t> xstate;  // to be installed as the set that the request's came from: the
+                                // handler starts with initial floating point state
 };
 
 struct SignalFrameRequest {
-  GeneralRegisters regs;          // of the interrupted task (an interrupted system call is resolved
-                                  // by BuildSignalFrame by the handler's SA_RESTART)
-  std::span<const uint8_t> xstate;  // NT_X86_XSTATE image or the machine's equivalent
+  GeneralRegisters regs;            // of the interrupted task (an interrupted system call is resolved
+                                    // by BuildSignalFrame by the handler's SA_RESTART)
+  std::span<const uint8_t> xstate;  // the whole NT_X86_XSTATE image or the machine's equivalent
   siginfo_t info;
-  utrace_sigaction action;        // handler, flags, restorer (nonzero), mask
-  uint64_t blocked;               // the task's signal mask before
+  utrace_sigaction action;          // handler, flags, restorer (nonzero), mask
+  uint64_t blocked;                 // the task's signal mask before, as PTRACE_GETSIGMASK reads it
+  // What sigaltstack(2) would tell the task. ptrace does not tell: without it SA_ONSTACK is not
+  // heeded, the handler runs on the current stack, and the context it gets names no alternate stack.
+  // Either way the task's alternate stack stays in force after the handler.
+  std::optional<stack_t> alternate_stack = std::nullopt;
 };
+// nullopt: not a handler, no restorer, no such signal, a task in a foreign ABI, an image or a stack
+// too small. A task with a user shadow stack is not provided for.
 std::optional<SignalFrame> BuildSignalFrame(const SignalFrameRequest& request);
 // Finds code that returns from a signal handler within `code`; offset, or nullopt.
 std::optional<size_t> FindSigreturn(std::span<const uint8_t> code);
@@ -86,8 +95,11 @@ struct StepAbilities {
   bool single_step = false;
   bool block_step = false;
 };
-// Forks a child, traces and steps it; takes a few milliseconds. Call from a thread that has no other
-// children or tracees (it waits with __WNOTHREAD for its own child only).
+// Forks a child, traces and steps it; takes a few milliseconds, and at most a second or two on a
+// machine that loses steps. The child is gone when this returns, and no SIGCHLD is sent for its end.
+// Waits for its own child only, from any thread; other threads may wait for other children, but not
+// for any child at all with __WALL, which would catch this one's stops. A wait by another thread for
+// any child can catch them even so: the result is then that the machine cannot step.
 StepAbilities ProbeStepping();
 
 }  // namespace utrace::arch

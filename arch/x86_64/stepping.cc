@@ -1,0 +1,212 @@
+#include <elf.h>
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdint>
+
+#include "arch/arch.h"
+
+// What the child is stepped through. It touches no memory and ends in a loop, so that a step that
+// never ends does no harm until the child is killed. A machine that takes a block step for a single
+// step stops at probe + 1; one that stops at every branch instruction, at the one not taken.
+__asm__(
+    ".pushsection .text.utrace_step_probe, \"ax\", @progbits\n"
+    ".hidden utrace_step_probe\n"
+    ".globl utrace_step_probe\n"
+    ".hidden utrace_step_probe_first\n"
+    ".globl utrace_step_probe_first\n"
+    ".hidden utrace_step_probe_second\n"
+    ".globl utrace_step_probe_second\n"
+    "utrace_step_probe:\n"
+    "  nop\n"
+    "  nop\n"
+    "  xorl %eax, %eax\n"
+    "  jnz utrace_step_probe_second\n"
+    "  nop\n"
+    "  jmp utrace_step_probe_first\n"
+    "  ud2\n"
+    "utrace_step_probe_first:\n"
+    "  nop\n"
+    "  nop\n"
+    "  jmp utrace_step_probe_second\n"
+    "  ud2\n"
+    "utrace_step_probe_second:\n"
+    "  nop\n"
+    "  nop\n"
+    "1:\n"
+    "  jmp 1b\n"
+    ".popsection\n");
+
+extern "C" const char utrace_step_probe[];
+extern "C" const char utrace_step_probe_first[];
+extern "C" const char utrace_step_probe_second[];
+
+namespace utrace::arch {
+namespace {
+
+constexpr auto kPatience = std::chrono::milliseconds(1000);
+
+uint64_t Address(const char* code) { return reinterpret_cast<uintptr_t>(code); }
+
+// Blocks every signal for this thread, and so for a child that it makes meanwhile: no handler of the
+// program's may run in the child.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_;
+};
+
+// A traced child, stopped; it never outlives the object.
+class Stepper {
+ public:
+  Stepper();
+  ~Stepper();
+  Stepper(const Stepper&) = delete;
+  Stepper& operator=(const Stepper&) = delete;
+
+  // Whether there is a child to step.
+  bool ready() const { return ready_; }
+  // Puts the child at `code`.
+  bool Go(const char* code);
+  // Resumes by `request` and says whether the child then stopped at `address` because of it.
+  bool StepEndsAt(int request, uint64_t address);
+
+ private:
+  // Whether the child stopped with `signal` in time.
+  bool WaitForStop(int signal);
+  bool GetRegisters(GeneralRegisters& regs) { return Transfer(PTRACE_GETREGSET, regs); }
+  bool SetRegisters(GeneralRegisters& regs) { return Transfer(PTRACE_SETREGSET, regs); }
+  bool Transfer(int request, GeneralRegisters& regs);
+
+  pid_t pid_ = -1;
+  bool ready_ = false;
+};
+
+// The child's part. Other threads of the program do not exist here and may have left any lock held:
+// only system calls are safe.
+[[noreturn]] void BeStepped(pid_t parent) {
+  syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  // The parent may have died before that.
+  if (syscall(SYS_getppid) == parent && syscall(SYS_ptrace, PTRACE_TRACEME, 0, 0, 0) == 0) {
+    syscall(SYS_kill, syscall(SYS_getpid), SIGSTOP);
+  }
+  for (;;) syscall(SYS_exit_group, 1);
+}
+
+Stepper::Stepper() {
+  const SignalsBlocked blocked;
+  const pid_t self = getpid();
+  // Not fork(), which runs the program's atfork handlers; and no exit signal, so that neither a
+  // SIGCHLD handler nor an ordinary wait for any child meets this one.
+  const long pid = syscall(SYS_clone, 0, nullptr, nullptr, nullptr, 0);
+  if (pid == 0) BeStepped(self);
+  if (pid < 0) return;
+  pid_ = static_cast<pid_t>(pid);
+  ready_ = WaitForStop(SIGSTOP);
+}
+
+Stepper::~Stepper() {
+  if (pid_ < 0) return;
+  kill(pid_, SIGKILL);
+  int status = 0;
+  for (;;) {
+    const pid_t waited = waitpid(pid_, &status, __WALL | __WNOTHREAD);
+    if (waited < 0 && errno != EINTR) return;
+    if (waited == pid_ && !WIFSTOPPED(status)) return;
+  }
+}
+
+bool Stepper::WaitForStop(int signal) {
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  // Not a blocking wait: the step may be lost and the child loop for ever.
+  for (int attempt = 0;; ++attempt) {
+    int status = 0;
+    const pid_t waited = waitpid(pid_, &status, __WALL | __WNOTHREAD | WNOHANG);
+    if (waited == pid_) {
+      if (WIFSTOPPED(status)) return WSTOPSIG(status) == signal && status >> 16 == 0;
+      pid_ = -1;  // it died, and its number may be another's from now on
+      return false;
+    }
+    if (waited < 0 && errno != EINTR) return false;
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    constexpr int kEagerAttempts = 200;
+    if (attempt < kEagerAttempts) {
+      sched_yield();
+    } else {
+      const timespec pause = {.tv_sec = 0, .tv_nsec = 200'000};
+      nanosleep(&pause, nullptr);
+    }
+  }
+}
+
+bool Stepper::Transfer(int request, GeneralRegisters& regs) {
+  iovec vector = {.iov_base = &regs, .iov_len = sizeof(regs)};
+  return syscall(SYS_ptrace, request, pid_, NT_PRSTATUS, &vector) == 0;
+}
+
+bool Stepper::Go(const char* code) {
+  GeneralRegisters regs = {};
+  if (!GetRegisters(regs)) return false;
+  SetPc(regs, Address(code));
+  // Out of the kill(2) that it stopped in.
+  SetSyscallNumber(regs, -1);
+  return SetRegisters(regs);
+}
+
+bool Stepper::StepEndsAt(int request, uint64_t address) {
+  if (pid_ < 0 || syscall(SYS_ptrace, request, pid_, 0, 0) != 0) return false;
+  if (!WaitForStop(SIGTRAP)) return false;
+  GeneralRegisters regs = {};
+  return GetRegisters(regs) && Pc(regs) == address;
+}
+
+bool ProbeSingleStep(Stepper& child) {
+  const uint64_t start = Address(utrace_step_probe);
+  return child.Go(utrace_step_probe) && child.StepEndsAt(PTRACE_SINGLESTEP, start + 1) &&
+         child.StepEndsAt(PTRACE_SINGLESTEP, start + 2);
+}
+
+bool ProbeBlockStep(Stepper& child) {
+  const uint64_t first = Address(utrace_step_probe_first);
+  const uint64_t second = Address(utrace_step_probe_second);
+  // Repeated, as a virtual machine may lose the setting when it is taken off the processor.
+  for (int round = 0; round < 4; ++round) {
+    if (!child.Go(utrace_step_probe)) return false;
+    if (!child.StepEndsAt(PTRACE_SINGLEBLOCK, first)) return false;
+    if (!child.StepEndsAt(PTRACE_SINGLEBLOCK, second)) return false;
+    // The machine must also find back to single steps.
+    if (!child.StepEndsAt(PTRACE_SINGLESTEP, second + 1)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+StepAbilities ProbeStepping() {
+  StepAbilities abilities;
+  Stepper child;
+  if (!child.ready()) return abilities;
+  abilities.single_step = ProbeSingleStep(child);
+  abilities.block_step = abilities.single_step && ProbeBlockStep(child);
+  return abilities;
+}
+
+}  // namespace utrace::arch
