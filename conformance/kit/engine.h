@@ -208,7 +208,7 @@ class TestEngine {
   int AttachTid(pid_t tid, int flags = 0);
 
   int SetEvents(unsigned long events);
-  int Control(utrace_resume_action action);
+  int Control(enum utrace_resume_action action);
   int Barrier();
   int Prepare(utrace_examiner* examiner);
   int Finish(utrace_examiner* examiner);
