@@ -95,11 +95,9 @@ struct StepAbilities {
   bool single_step = false;
   bool block_step = false;
 };
-// Forks a child, traces and steps it; takes a few milliseconds, and at most a second or two on a
-// machine that loses steps. The child is gone when this returns, and no SIGCHLD is sent for its end.
-// Waits for its own child only, from any thread; other threads may wait for other children, but not
-// for any child at all with __WALL, which would catch this one's stops. A wait by another thread for
-// any child can catch them even so: the result is then that the machine cannot step.
+// Forks a child, traces and steps it; takes a few milliseconds, and a second at most on a machine
+// that loses steps. May be called from any thread and beside others. The child is gone when this
+// returns; its stops may raise a SIGCHLD, its end does not.
 StepAbilities ProbeStepping();
 
 }  // namespace utrace::arch

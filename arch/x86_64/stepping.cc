@@ -55,6 +55,11 @@ namespace {
 
 constexpr auto kPatience = std::chrono::milliseconds(1000);
 
+// The C library's wrapper has another type in every C library.
+long Ptrace(long request, pid_t pid, long address, void* data) {
+  return syscall(SYS_ptrace, request, static_cast<long>(pid), address, data);
+}
+
 uint64_t Address(const char* code) { return reinterpret_cast<uintptr_t>(code); }
 
 // Blocks every signal for this thread, and so for a child that it makes meanwhile: no handler of the
@@ -103,9 +108,9 @@ class Stepper {
 // The child's part. Other threads of the program do not exist here and may have left any lock held:
 // only system calls are safe.
 [[noreturn]] void BeStepped(pid_t parent) {
-  syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0L, 0L, 0L);
   // The parent may have died before that.
-  if (syscall(SYS_getppid) == parent && syscall(SYS_ptrace, PTRACE_TRACEME, 0, 0, 0) == 0) {
+  if (syscall(SYS_getppid) == parent && Ptrace(PTRACE_TRACEME, 0, 0, nullptr) == 0) {
     syscall(SYS_kill, syscall(SYS_getpid), SIGSTOP);
   }
   for (;;) syscall(SYS_exit_group, 1);
@@ -116,7 +121,7 @@ Stepper::Stepper() {
   const pid_t self = getpid();
   // Not fork(), which runs the program's atfork handlers; and no exit signal, so that neither a
   // SIGCHLD handler nor an ordinary wait for any child meets this one.
-  const long pid = syscall(SYS_clone, 0, nullptr, nullptr, nullptr, 0);
+  const long pid = syscall(SYS_clone, 0L, nullptr, nullptr, nullptr, 0L);
   if (pid == 0) BeStepped(self);
   if (pid < 0) return;
   pid_ = static_cast<pid_t>(pid);
@@ -129,24 +134,23 @@ Stepper::~Stepper() {
   int status = 0;
   for (;;) {
     const pid_t waited = waitpid(pid_, &status, __WALL | __WNOTHREAD);
-    if (waited < 0 && errno != EINTR) return;
+    if (waited < 0 && errno != EINTR) return;  // another thread reaped it
     if (waited == pid_ && !WIFSTOPPED(status)) return;
   }
 }
 
 bool Stepper::WaitForStop(int signal) {
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
-  // Not a blocking wait: the step may be lost and the child loop for ever.
-  for (int attempt = 0;; ++attempt) {
+  // Not a wait for the stop: a step may be lost and the child loop for ever, and another thread
+  // that waits for any child could catch the stop. Only of a stopped child ptrace has a siginfo.
+  for (int attempt = 0; pid_ > 0; ++attempt) {
+    siginfo_t info = {};
+    if (Ptrace(PTRACE_GETSIGINFO, pid_, 0, &info) == 0) return info.si_signo == signal;
     int status = 0;
     const pid_t waited = waitpid(pid_, &status, __WALL | __WNOTHREAD | WNOHANG);
-    if (waited == pid_) {
-      if (WIFSTOPPED(status)) return WSTOPSIG(status) == signal && status >> 16 == 0;
-      pid_ = -1;  // it died, and its number may be another's from now on
-      return false;
-    }
-    if (waited < 0 && errno != EINTR) return false;
-    if (std::chrono::steady_clock::now() > deadline) return false;
+    const bool dead = waited == pid_ && !WIFSTOPPED(status);
+    if (dead || (waited < 0 && errno == ECHILD)) pid_ = -1;  // from now on another's number
+    if (std::chrono::steady_clock::now() > deadline) break;
     constexpr int kEagerAttempts = 200;
     if (attempt < kEagerAttempts) {
       sched_yield();
@@ -155,11 +159,12 @@ bool Stepper::WaitForStop(int signal) {
       nanosleep(&pause, nullptr);
     }
   }
+  return false;
 }
 
 bool Stepper::Transfer(int request, GeneralRegisters& regs) {
   iovec vector = {.iov_base = &regs, .iov_len = sizeof(regs)};
-  return syscall(SYS_ptrace, request, pid_, NT_PRSTATUS, &vector) == 0;
+  return Ptrace(request, pid_, NT_PRSTATUS, &vector) == 0;
 }
 
 bool Stepper::Go(const char* code) {
@@ -172,8 +177,7 @@ bool Stepper::Go(const char* code) {
 }
 
 bool Stepper::StepEndsAt(int request, uint64_t address) {
-  if (pid_ < 0 || syscall(SYS_ptrace, request, pid_, 0, 0) != 0) return false;
-  if (!WaitForStop(SIGTRAP)) return false;
+  if (Ptrace(request, pid_, 0, nullptr) != 0 || !WaitForStop(SIGTRAP)) return false;
   GeneralRegisters regs = {};
   return GetRegisters(regs) && Pc(regs) == address;
 }

@@ -64,10 +64,14 @@ uint64_t XstateInUse(std::span<const uint8_t> image) { return ReadU64(image, kFx
 
 std::vector<uint8_t> InitialXstate(std::span<const uint8_t> image) {
   std::vector<uint8_t> initial(image.size());
-  constexpr uint16_t kControlWord = 0x37f;   // x87: all exceptions masked, extended precision
-  constexpr uint32_t kMxcsr = 0x1f80;        // SSE: all exceptions masked
+  if (image.size() < kFxsaveSize) return initial;
+  constexpr uint16_t kControlWord = 0x37f;  // x87: all exceptions masked, extended precision
+  constexpr uint32_t kMxcsr = 0x1f80;       // SSE: all exceptions masked
+  constexpr size_t kMxcsrOffset = 24;
+  constexpr size_t kMxcsrMaskOffset = 28;  // a property of the machine, not of the state
   Write(initial, 0, kControlWord);
-  Write(initial, 24, kMxcsr);
+  Write(initial, kMxcsrOffset, kMxcsr);
+  std::memcpy(initial.data() + kMxcsrMaskOffset, image.data() + kMxcsrMaskOffset, sizeof(uint32_t));
   if (image.size() < kFxsaveSize + kXstateHeaderSize) return initial;
 
   const uint64_t enabled = XstateEnabled(image);
