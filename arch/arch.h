@@ -1,4 +1,5 @@
-// What the Linux host asks of the machine: register layout, system call ABI, stepping, signal frames.
+// What the Linux host asks of the machine: register layout, system call ABI, stepping, signal
+// frames.
 //
 // Functions work on register images that the caller has fetched from a stopped tracee; none of them
 // issues a ptrace request of its own except the probes. One architecture is linked in.
@@ -45,8 +46,8 @@ void RollBackSyscall(GeneralRegisters& regs, long number);
 // Whether the kernel will restart the interrupted call by itself once no signal handler runs
 // (-ERESTARTSYS, -ERESTARTNOINTR, -ERESTARTNOHAND, -ERESTART_RESTARTBLOCK in a call).
 bool IsRestartPending(const GeneralRegisters& regs);
-// Whether `code` (the bytes at the program counter) starts with an instruction that enters the kernel
-// for a system call.
+// Whether `code` (the bytes at the program counter) starts with an instruction that enters the
+// kernel for a system call.
 bool IsSyscallInstruction(std::span<const uint8_t> code);
 constexpr size_t kMaxSyscallInstruction = 2;
 // Offset of a system call instruction within `code`, for remote calls; nullopt if there is none.
@@ -72,15 +73,15 @@ struct SignalFrame {
 };
 
 struct SignalFrameRequest {
-  GeneralRegisters regs;            // of the interrupted task (an interrupted system call is resolved
-                                    // by BuildSignalFrame by the handler's SA_RESTART)
+  GeneralRegisters regs;            // of the interrupted task; BuildSignalFrame resolves a pending
+                                    // restart of a system call, by the handler's SA_RESTART
   std::span<const uint8_t> xstate;  // the whole NT_X86_XSTATE image or the machine's equivalent
   siginfo_t info;
   utrace_sigaction action;          // handler, flags, restorer (nonzero), mask
   uint64_t blocked;                 // the task's signal mask before, as PTRACE_GETSIGMASK reads it
   // What sigaltstack(2) would tell the task. ptrace does not tell: without it SA_ONSTACK is not
-  // heeded, the handler runs on the current stack, and the context it gets names no alternate stack.
-  // Either way the task's alternate stack stays in force after the handler.
+  // heeded, the handler runs on the current stack, and its context names no alternate stack. Either
+  // way the task's alternate stack stays in force after the handler.
   std::optional<stack_t> alternate_stack = std::nullopt;
 };
 // nullopt: not a handler, no restorer, no such signal, a task in a foreign ABI, an image or a stack

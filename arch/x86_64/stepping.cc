@@ -62,8 +62,8 @@ long Ptrace(long request, pid_t pid, long address, void* data) {
 
 uint64_t Address(const char* code) { return reinterpret_cast<uintptr_t>(code); }
 
-// Blocks every signal for this thread, and so for a child that it makes meanwhile: no handler of the
-// program's may run in the child.
+// Blocks every signal for this thread, and so for a child that it makes meanwhile: no handler of
+// the program's may run in the child.
 class SignalsBlocked {
  public:
   SignalsBlocked() {

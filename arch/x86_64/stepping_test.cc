@@ -149,7 +149,8 @@ TEST_P(ProbeSteppingRefusedTest, ReportsNoAbilityAndLeavesNoChild) {
 
 INSTANTIATE_TEST_SUITE_P(
     Requests, ProbeSteppingRefusedTest,
-    testing::Values(Refusal{"TraceMe", PTRACE_TRACEME, 0}, Refusal{"GetRegSet", PTRACE_GETREGSET, 0},
+    testing::Values(Refusal{"TraceMe", PTRACE_TRACEME, 0},
+                    Refusal{"GetRegSet", PTRACE_GETREGSET, 0},
                     Refusal{"SetRegSet", PTRACE_SETREGSET, 0},
                     Refusal{"GetSigInfo", PTRACE_GETSIGINFO, 0},
                     Refusal{"SingleStep", PTRACE_SINGLESTEP, 0},

@@ -26,7 +26,7 @@ long Ptrace(int request, pid_t pid, uint64_t address, void* data) {
 
 }  // namespace
 
-Tracee::Tracee(const std::function<void()>& body) {
+Tracee::Tracee(const std::function<void()>& body, bool stopped) {
   int go[2];
   if (pipe(go) != 0) {
     ADD_FAILURE() << "pipe: " << strerror(errno);
@@ -43,6 +43,7 @@ Tracee::Tracee(const std::function<void()>& body) {
   }
   auto* const options = reinterpret_cast<void*>(PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD);
   EXPECT_EQ(Ptrace(PTRACE_SEIZE, pid_, 0, options), 0) << strerror(errno);
+  if (stopped) Interrupt();
   EXPECT_EQ(write(go[1], "", 1), 1);
   close(go[0]);
   close(go[1]);

@@ -18,7 +18,8 @@ namespace utrace::arch {
 class Tracee {
  public:
   // Starts a child that is seized and then runs `body`, and exits with status 0 when that returns.
-  explicit Tracee(const std::function<void()>& body);
+  // With `stopped` it is left stopped before `body`.
+  explicit Tracee(const std::function<void()>& body, bool stopped = false);
   ~Tracee();  // kills it
   Tracee(const Tracee&) = delete;
   Tracee& operator=(const Tracee&) = delete;
