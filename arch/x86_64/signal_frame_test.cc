@@ -375,6 +375,18 @@ TEST_F(FrameTest, LeavesOutTileRegistersThatAreNotInUse) {
   EXPECT_EQ(frame.bytes.size(), offset + XstateSizeFor(enabled) + 4);
 }
 
+// A handler that changes these registers in its context expects the change to be taken.
+TEST_F(FrameTest, LegacyRegistersCountAsInUse) {
+  if (XstateSize() == 0) GTEST_SKIP() << "no XSAVE";
+  std::vector<uint8_t> image = image_;
+  std::memset(image.data() + kFxsaveSize, 0, 8);
+  request_.xstate = image;
+  const SignalFrame frame = Build();
+  const ucontext_t context = Context(frame);
+  const uint64_t offset = reinterpret_cast<uintptr_t>(context.uc_mcontext.fpregs) - frame.address;
+  EXPECT_EQ(XstateInUse(std::span(frame.bytes).subspan(offset)), kXfeatureX87 | kXfeatureSse);
+}
+
 TEST_F(FrameTest, WithoutXsaveHoldsTheLegacyArea) {
   std::vector<uint8_t> legacy(image_.begin(), image_.begin() + kFxsaveSize);
   request_.xstate = legacy;

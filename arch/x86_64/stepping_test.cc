@@ -19,7 +19,26 @@
 #include <vector>
 
 #include "arch/arch.h"
+#include "arch/x86_64/tracee_for_test.h"
 #include "gtest/gtest.h"
+
+__asm__(R"(
+.pushsection .text.walk, "ax", @progbits
+.globl walk_to_branch
+.hidden walk_to_branch
+.globl walk_target
+.hidden walk_target
+walk_to_branch:
+  nop
+  nop
+  jmp walk_target
+  ud2
+walk_target:
+  jmp walk_target
+.popsection
+)");
+extern "C" const char walk_to_branch[];
+extern "C" const char walk_target[];
 
 namespace utrace::arch {
 namespace {
@@ -63,6 +82,29 @@ TEST(ProbeSteppingTest, FindsSingleStepAndLeavesNoChild) {
   EXPECT_TRUE(abilities.single_step);
   EXPECT_FALSE(HasChildren());
   RecordProperty("block_step", abilities.block_step);
+}
+
+// Where a child of the test's own stops after `request`.
+uint64_t EndOfStep(int request) {
+  Tracee tracee([] { pause(); });
+  tracee.Interrupt();
+  GeneralRegisters regs = tracee.Registers();
+  SetPc(regs, reinterpret_cast<uintptr_t>(walk_to_branch));
+  SetSyscallNumber(regs, -1);
+  tracee.SetRegisters(regs);
+  tracee.Resume(request);
+  const int status = tracee.Wait();
+  EXPECT_TRUE(WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP) << status;
+  return Pc(tracee.Registers());
+}
+
+// [STP-01, STP-03]
+TEST(ProbeSteppingTest, AgreesWithWhatStepsDo) {
+  const StepAbilities abilities = ProbeStepping();
+  const uint64_t start = reinterpret_cast<uintptr_t>(walk_to_branch);
+  EXPECT_EQ(abilities.single_step, EndOfStep(PTRACE_SINGLESTEP) == start + 1);
+  EXPECT_EQ(abilities.block_step,
+            EndOfStep(PTRACE_SINGLEBLOCK) == reinterpret_cast<uintptr_t>(walk_target));
 }
 
 TEST(ProbeSteppingTest, AnswersTheSameEveryTime) {
