@@ -55,8 +55,8 @@ std::optional<size_t> FindSyscallInstruction(std::span<const uint8_t> code);
 // Whether the task runs in a 32-bit or other foreign personality, whose calls have other numbers.
 bool IsForeignAbi(const GeneralRegisters& regs);
 
-// Flags in force of the fork, vfork, clone or clone3 that the task is in, the exit signal in the low
-// byte; `read_u64` reads eight bytes of the task's memory, where clone3 keeps its flags.
+// Flags in force of the fork, vfork, clone or clone3 that the task is in, with the exit signal in
+// the low byte; `read_u64` reads eight bytes of the task's memory, where clone3 keeps its flags.
 using ReadU64 = std::function<std::optional<uint64_t>(uint64_t address)>;
 std::optional<uint64_t> CloneFlags(const GeneralRegisters& regs, const ReadU64& read_u64);
 
