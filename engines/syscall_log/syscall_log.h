@@ -1,0 +1,66 @@
+// syscall_log: an engine that writes a line for each system call, signal and exit of its tasks.
+//
+//   [4711] openat(0xffffff9c, 0x7f5e1c0a, 0x80000, 0x0, 0x0, 0x0) = 3
+//   [4711] read(0x7, 0x7ffd2c30, 0x400, 0x0, 0x0, 0x0) = -1 EBADF (Bad file descriptor)
+//   [4711] --- SIGCHLD {si_code=CLD_EXITED, si_pid=4712, si_uid=0, si_status=0} ---
+//   [4711] exit_group(0x0, 0x0, 0x0, 0x0, 0x0, 0x0) = ?
+//   [4711] +++ exited with 0 +++
+//
+// A call's line is written as one whole when the call is over, or when it is clear that it will not
+// return; so several logs of one task hold the same lines in the same order. The number in brackets
+// is the thread's id when the call was made.
+#ifndef ENGINES_SYSCALL_LOG_SYSCALL_LOG_H_
+#define ENGINES_SYSCALL_LOG_SYSCALL_LOG_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/engine.h"
+#include "engines/instance.h"
+#include "engines/line_writer.h"
+#include "engines/options.h"
+
+namespace utrace {
+
+// The engine itself. One object may be attached to any number of tasks; all write to one log.
+class SyscallLog final : public Engine {
+ public:
+  struct Settings {
+    bool follow = true;   // attach to the tasks that a task creates
+    bool signals = true;  // log signals and job control too
+  };
+
+  SyscallLog(std::shared_ptr<LineWriter> writer, const Settings& settings);
+
+  // To be enabled on a task that is attached to.
+  Events events() const;
+  // Tasks that could not be followed, one line each, since the last call. Any thread.
+  std::vector<std::string> TakeProblems();
+
+  std::string Name() const override { return "syscall_log"; }
+  SyscallResult OnSyscallEntry(SyscallEntry& call) override;
+  Action OnSyscallExit(SyscallExit& call) override;
+  SignalResult OnSignal(SignalReport& report) override;
+  Action OnClone(CloneReport& report) override;
+  Action OnJctl(JctlReport& report) override;
+  Action OnExec(ExecReport& report) override;
+  Action OnExit(ExitReport& report) override;
+  Action OnDeath(DeathReport& report) override;
+
+ private:
+  const std::shared_ptr<LineWriter> writer_;
+  const Settings settings_;
+
+  std::mutex mutex_;
+  std::vector<std::string> problems_;  // guarded by mutex_
+};
+
+// For the registry (registry.h): what options there are, and an instance with those given. Null, and
+// *error set, if an option's value is no good or the output cannot be opened.
+std::vector<OptionInfo> SyscallLogOptions();
+std::unique_ptr<EngineInstance> MakeSyscallLog(const Options& options, std::string* error);
+
+}  // namespace utrace
+
+#endif  // ENGINES_SYSCALL_LOG_SYSCALL_LOG_H_
