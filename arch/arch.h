@@ -26,6 +26,8 @@ using GeneralRegisters = user_regs_struct;
 
 // The register sets of this architecture, general registers first [REG-01, REG-02].
 const utrace_regset_view& View();
+// The set of the view whose image a signal frame saves.
+const utrace_regset& ExtendedState();
 
 uint64_t Pc(const GeneralRegisters& regs);
 void SetPc(GeneralRegisters& regs, uint64_t pc);
@@ -43,6 +45,9 @@ int64_t SyscallResult(const GeneralRegisters& regs);
 void SetSyscallResult(GeneralRegisters& regs, int64_t result);
 // Undoes the call: the program makes it again when it resumes.
 void RollBackSyscall(GeneralRegisters& regs, long number);
+// Makes the task, resumed to user mode, execute the system call instruction at `instruction` with the
+// given number; its arguments are set by SetSyscallArgument.
+void SetRemoteCall(GeneralRegisters& regs, uint64_t instruction, long number);
 // Whether the kernel will restart the interrupted call by itself once no signal handler runs
 // (-ERESTARTSYS, -ERESTARTNOINTR, -ERESTARTNOHAND, -ERESTART_RESTARTBLOCK in a call).
 bool IsRestartPending(const GeneralRegisters& regs);

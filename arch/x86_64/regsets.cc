@@ -39,6 +39,8 @@ const utrace_regset_view& View() {
   return view;
 }
 
+const utrace_regset& ExtendedState() { return View().sets[View().count - 1]; }
+
 uint64_t Pc(const GeneralRegisters& regs) { return regs.rip; }
 void SetPc(GeneralRegisters& regs, uint64_t pc) { regs.rip = pc; }
 uint64_t Sp(const GeneralRegisters& regs) { return regs.rsp; }

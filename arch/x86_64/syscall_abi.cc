@@ -59,6 +59,12 @@ void RollBackSyscall(GeneralRegisters& regs, long number) {
   regs.orig_rax = kNoSyscall;
 }
 
+void SetRemoteCall(GeneralRegisters& regs, uint64_t instruction, long number) {
+  regs.rip = instruction;
+  regs.rax = static_cast<uint64_t>(number);
+  regs.orig_rax = kNoSyscall;
+}
+
 bool IsRestartPending(const GeneralRegisters& regs) {
   if (SyscallNumber(regs) == -1) return false;
   switch (-SyscallResult(regs)) {

@@ -1,0 +1,23 @@
+#include "core/engine_object.h"
+
+#include "core/task.h"
+
+namespace utrace {
+
+EngineObject::EngineObject(Task *engine_task, const utrace_engine_ops *engine_ops, void *engine_data)
+    : utrace_engine{engine_ops, engine_data, 0},
+      task(engine_task),
+      release(engine_ops->release) {
+  task->Ref();
+}
+
+EngineObject::~EngineObject() { task->Unref(); }
+
+void EngineObject::Unref() {
+  if (references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  // A failed attach calls no release [REF-07].
+  if (was_attached && release != nullptr) release(data);
+  delete this;
+}
+
+}  // namespace utrace

@@ -1,0 +1,56 @@
+// A command that is started so that engines see it from its execve on.
+#ifndef CORE_LINUX_COMMAND_H_
+#define CORE_LINUX_COMMAND_H_
+
+#include <sys/types.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/linux/fd.h"
+#include "core/utrace.h"
+
+namespace utrace::linux_host {
+
+// The command is a child of the calling process. The host waits for it while engines are attached:
+// the process must not wait for it, nor for any child, by other means than Wait below. If this
+// process dies, a command that was released runs on untraced.
+class Command {
+ public:
+  // Forks a child that stays just before its execve, in user mode and making no system calls, until
+  // Release. `argv` must not be empty; argv[0] is looked up in PATH. The child gets this process's
+  // descriptors 0 to 2 and environment, default dispositions and no descriptor marked close-on-exec.
+  // Zero, or a negative errno (-ENOENT, -EACCES, ...) with `error` naming the command and the reason.
+  static int Start(const std::vector<std::string> &argv, std::unique_ptr<Command> *out,
+                   std::string *error);
+  // Kills a child that was never released.
+  ~Command();
+  Command(const Command &) = delete;
+  Command &operator=(const Command &) = delete;
+
+  pid_t pid() const { return pid_; }
+  // To attach engines to, before Release. Belongs to the command.
+  utrace_task *task() const { return task_; }
+  // Lets the child go on to its execve. Zero once that succeeded, or its negative errno.
+  int Release();
+  // Waits until the child has ended; its raw wait status. Once.
+  int Wait();
+
+ private:
+  struct Gate;
+
+  Command() = default;
+
+  pid_t pid_ = -1;
+  utrace_task *task_ = nullptr;
+  Fd pidfd_;
+  Gate *gate_ = nullptr;  // shared with the child
+  Fd exec_result_;        // the child's errno, or end of file when execve closed the other end
+  bool released_ = false;
+  bool waited_ = false;
+};
+
+}  // namespace utrace::linux_host
+
+#endif  // CORE_LINUX_COMMAND_H_

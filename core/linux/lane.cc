@@ -1,0 +1,202 @@
+#include "core/linux/lane.h"
+
+#include <pthread.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <thread>
+
+#include "core/linux/linux_task.h"
+#include "core/task.h"
+
+namespace utrace::linux_host {
+namespace {
+
+thread_local Lane *current_lane = nullptr;
+
+// What every wait of a lane has in common: all kinds of children, but no other thread's.
+constexpr int kOwnTracees = __WALL | __WNOTHREAD;
+
+}  // namespace
+
+Lane *Lane::Current() { return current_lane; }
+
+Lane *Lane::Start() {
+  // Lanes live as long as the process: a tracee may be on one at any time, and the kernel lets it go
+  // when the process ends.
+  auto *lane = new Lane;
+  sigset_t all;
+  sigset_t old;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &old);
+  std::thread([lane] { lane->Run(); }).detach();
+  pthread_sigmask(SIG_SETMASK, &old, nullptr);
+  return lane;
+}
+
+// ---- Posted work ---------------------------------------------------------------------------------
+
+void Lane::Post(std::function<void()> work) {
+  {
+    const std::lock_guard lock(mutex_);
+    posted_.push_back(std::move(work));
+    ++posted_count_;
+  }
+  bell_.Ring();
+}
+
+void Lane::Call(const std::function<void()> &work) {
+  if (Current() == this) {
+    work();
+    return;
+  }
+  std::unique_lock lock(mutex_);
+  posted_.push_back(work);
+  const uint64_t mine = ++posted_count_;
+  lock.unlock();
+  bell_.Ring();
+  lock.lock();
+  progress_.wait(lock, [&] { return done_count_ >= mine; });
+}
+
+void Lane::PostPromptly(std::function<void()> work) {
+  if (Current() == this) {
+    work();
+    return;
+  }
+  if (Current() != nullptr) {  // two lanes that wait for each other would wait for ever
+    Post(std::move(work));
+    return;
+  }
+  std::unique_lock lock(mutex_);
+  posted_.push_back(std::move(work));
+  const uint64_t mine = ++posted_count_;
+  lock.unlock();
+  bell_.Ring();
+  lock.lock();
+  progress_.wait(lock, [&] { return done_count_ >= mine || in_callback_ > 0; });
+}
+
+void Lane::RunPosted() {
+  std::vector<std::function<void()>> work;
+  for (;;) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (posted_.empty()) return;
+      work.swap(posted_);
+    }
+    for (auto &item : work) {
+      item();
+      const std::lock_guard lock(mutex_);
+      ++done_count_;
+      progress_.notify_all();
+    }
+    work.clear();
+  }
+}
+
+Lane::CallbackRegion::CallbackRegion() {
+  Lane *lane = Current();
+  if (lane == nullptr) return;
+  const std::lock_guard lock(lane->mutex_);
+  ++lane->in_callback_;
+  lane->progress_.notify_all();
+}
+
+Lane::CallbackRegion::~CallbackRegion() {
+  Lane *lane = Current();
+  if (lane == nullptr) return;
+  const std::lock_guard lock(lane->mutex_);
+  --lane->in_callback_;
+}
+
+// ---- Tasks ---------------------------------------------------------------------------------------
+
+void Lane::Add(LinuxTask *task) {
+  task->core().Ref();
+  tasks_[task->tid()] = task;
+}
+
+void Lane::Remove(LinuxTask *task) {
+  const auto found = tasks_.find(task->tid());
+  if (found == tasks_.end() || found->second != task) return;
+  tasks_.erase(found);
+  task->core().Unref();
+}
+
+void Lane::Rekey(LinuxTask *task, pid_t old_tid) {
+  tasks_.erase(old_tid);
+  tasks_[task->tid()] = task;
+}
+
+LinuxTask *Lane::Find(pid_t tid) {
+  const auto found = tasks_.find(tid);
+  return found == tasks_.end() ? nullptr : found->second;
+}
+
+std::vector<LinuxTask *> Lane::TasksOf(pid_t tgid) {
+  std::vector<LinuxTask *> threads;
+  for (const auto &[tid, task] : tasks_) {
+    if (task->tgid() == tgid) threads.push_back(task);
+  }
+  return threads;
+}
+
+// ---- The loop --------------------------------------------------------------------------------------
+
+void Lane::Run() {
+  current_lane = this;
+  prctl(PR_SET_NAME, "utrace-lane");
+  sigset_t ring;
+  sigemptyset(&ring);
+  sigaddset(&ring, Bell::Signal());
+  bell_.Bind();
+  pthread_sigmask(SIG_UNBLOCK, &ring, nullptr);
+
+  for (;;) {
+    RunPosted();
+    // Deaths are only looked at: a zombie goes to its real parent when its report is made.
+    siginfo_t info{};
+    const int status =
+        bell_.WaitId(P_ALL, 0, &info, WEXITED | WSTOPPED | WNOWAIT | kOwnTracees);
+    if (status == -ECHILD) {
+      bell_.WaitForRing();
+      continue;
+    }
+    if (status < 0 || info.si_pid == 0) continue;
+    if (info.si_code != CLD_TRAPPED && info.si_code != CLD_STOPPED) {
+      Dispatch(info.si_pid, info);
+      continue;
+    }
+    // Take all stops that there are before acting on the first: a busy tracee must not starve others.
+    std::vector<siginfo_t> stops;
+    const size_t most = tasks_.size() + 1;
+    while (stops.size() < most) {
+      siginfo_t stop{};
+      if (waitid(P_ALL, 0, &stop, WSTOPPED | WNOHANG | kOwnTracees) != 0 || stop.si_pid == 0) break;
+      stops.push_back(stop);
+    }
+    for (const siginfo_t &stop : stops) Dispatch(stop.si_pid, stop);
+  }
+}
+
+void Lane::Dispatch(pid_t tid, const siginfo_t &info) {
+  const bool stopped = info.si_code == CLD_TRAPPED || info.si_code == CLD_STOPPED;
+  LinuxTask *task = Find(tid);
+  if (task == nullptr) {
+    LinuxTask::OnUnknown(*this, tid, info);
+    return;
+  }
+  // Keeps the object while its handlers run.
+  task->core().Ref();
+  if (stopped) {
+    task->OnStop(info.si_status);
+  } else {
+    task->OnZombie(info);
+  }
+  task->core().Unref();
+}
+
+}  // namespace utrace::linux_host

@@ -1,0 +1,372 @@
+// Clone, exec, exit, death and reap.
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+
+#include "core/linux/linux_host.h"
+#include "core/linux/linux_task.h"
+#include "core/linux/proc.h"
+
+#include <sys/syscall.h>
+
+namespace utrace::linux_host {
+namespace {
+
+using Region = Lane::CallbackRegion;
+
+constexpr unsigned long kCloneVfork = 0x4000;
+constexpr unsigned long kCloneVm = 0x100;
+constexpr unsigned long kCloneThread = 0x10000;
+constexpr int kOwnTracees = __WALL | __WNOTHREAD;
+
+unsigned long EventMessage(pid_t tid) {
+  unsigned long message = 0;
+  ptrace(PTRACE_GETEVENTMSG, tid, nullptr, &message);
+  return message;
+}
+
+bool IsExitCall(long number) { return number == SYS_exit || number == SYS_exit_group; }
+
+std::string Executable(pid_t tid) {
+  char path[PATH_MAX];
+  const std::string link = "/proc/" + std::to_string(tid) + "/exe";
+  const ssize_t length = readlink(link.c_str(), path, sizeof(path));
+  return length > 0 ? std::string(path, static_cast<size_t>(length)) : std::string();
+}
+
+}  // namespace
+
+// ---- Clone -----------------------------------------------------------------------------------------
+
+void LinuxTask::AtClone(int event) {
+  in_syscall_ = true;
+  place_ = Place::kKernel;
+  const auto child_tid = static_cast<pid_t>(EventMessage(tid()));
+  unsigned long flags = event == PTRACE_EVENT_VFORK ? kCloneVfork | kCloneVm | SIGCHLD
+                        : event == PTRACE_EVENT_FORK ? SIGCHLD
+                                                     : 0;
+  if (FetchRegisters() == 0) {
+    const auto exact =
+        arch::CloneFlags(registers_, [this](uint64_t address) { return ReadU64(address); });
+    if (exact) flags = *exact;
+  }
+  Lane *const lane = Lane::Current();
+  LinuxHost &host = LinuxHost::Get();
+  Task *const child_core = child_tid > 0 ? host.FindOrMake(child_tid) : nullptr;
+  if (child_core == nullptr) {  // killed and reaped already
+    lane->unannounced().erase(child_tid);
+    GoOnInKernel();
+    return;
+  }
+  auto &child = static_cast<LinuxTask &>(child_core->host());
+  child.traced_here_ = true;
+  child.newborn_ = true;
+  child.options_ = options_;  // inherited
+  child.place_ = Place::kRunning;
+  child.lane_ = lane;
+  child_core->MarkNewborn(core_);
+  child_core->MarkAdopted();
+  lane->Add(&child);
+  host.NoteAdded(lane, child.tgid_);
+  if (child.tid() == child.tgid_ && host.features().thread_pidfds) {
+    Fd pidfd = OpenPidfd(child_tid, true);
+    if (pidfd.valid()) host.watcher().Add(&child, lane, std::move(pidfd), true);
+  }
+  child.Publish(true);
+  Verdict verdict;
+  {
+    const Region region;
+    verdict = core_->OnClone(flags, *child_core);
+  }
+  const auto waiting = lane->unannounced().find(child_tid);
+  if (waiting != lane->unannounced().end()) {
+    const int stop = waiting->second;
+    lane->unannounced().erase(waiting);
+    child.OnStop(stop);
+  }
+  child_core->Unref();
+  if (!verdict.hold) GoOnInKernel();
+}
+
+void LinuxTask::OnUnknown(Lane &lane, pid_t tid, const siginfo_t &info) {
+  if (info.si_code != CLD_TRAPPED && info.si_code != CLD_STOPPED) {
+    // A newborn that died before its parent announced it.
+    lane.unannounced().erase(tid);
+    siginfo_t gone{};
+    waitid(P_PID, static_cast<id_t>(tid), &gone, WEXITED | WNOHANG | kOwnTracees);
+    return;
+  }
+  const Stop stop = DecodeStop(info.si_status);
+  if (stop.kind == StopKind::kExec) {
+    // The thread goes by the leader's id from now on.
+    LinuxTask *task = lane.Find(static_cast<pid_t>(EventMessage(tid)));
+    if (task != nullptr) {
+      task->core().Ref();
+      task->Renamed(tid);
+      task->OnStop(info.si_status);
+      task->core().Unref();
+      return;
+    }
+  }
+  lane.unannounced()[tid] = info.si_status;
+  ReleaseOrphans(lane);
+}
+
+// Newborns whose parent was killed before it could announce them run on untraced.
+void LinuxTask::ReleaseOrphans(Lane &lane) {
+  auto &unannounced = lane.unannounced();
+  for (auto it = unannounced.begin(); it != unannounced.end();) {
+    const pid_t tid = it->first;
+    const auto status = ReadStatus(tid);
+    const auto stat = ReadStat(tid);
+    // Its maker is a thread of its own process or of its parent's.
+    const bool may_come =
+        status && stat &&
+        (!lane.TasksOf(status->tgid).empty() || !lane.TasksOf(stat->parent).empty());
+    if (may_come) {
+      ++it;
+      continue;
+    }
+    ptrace(PTRACE_DETACH, tid, nullptr, nullptr);
+    it = unannounced.erase(it);
+    if (Task *task = LinuxHost::Get().FindMade(tid)) {
+      static_cast<LinuxTask &>(task->host()).Retry();
+      task->Unref();
+    }
+  }
+}
+
+// ---- Exec ------------------------------------------------------------------------------------------
+
+// This thread executed a program and took the leader's id; the leader is gone [EXE-04].
+void LinuxTask::Renamed(pid_t leader_tid) {
+  Lane *const lane = Lane::Current();
+  LinuxHost &host = LinuxHost::Get();
+  const pid_t old_tid = tid();
+  if (LinuxTask *leader = lane->Find(leader_tid)) {
+    leader->core().Ref();
+    leader->Die(nullptr);
+    leader->Reaped();
+    leader->core().Unref();
+  }
+  tid_.store(leader_tid);
+  lane->Rekey(this, old_tid);
+  host.Rename(this, old_tid);
+  if (const auto stat = ReadStat(leader_tid)) start_time_.store(stat->start_time);
+  if (host.features().thread_pidfds) {
+    Fd pidfd = OpenPidfd(leader_tid, true);
+    if (pidfd.valid()) host.watcher().Add(this, lane, std::move(pidfd), true);
+  }
+}
+
+void LinuxTask::AtExec() {
+  in_syscall_ = true;
+  place_ = Place::kKernel;
+  finish_call_ = false;
+  const auto former = static_cast<pid_t>(EventMessage(tid()));
+  if (former != tid()) {
+    // The leader's object was found under the id: the thread that executed takes its place.
+    LinuxTask *task = Lane::Current()->Find(former);
+    if (task != nullptr && task != this) {
+      task->core().Ref();
+      task->running_.store(false);
+      task->registers_valid_ = false;
+      task->Renamed(tid());
+      task->AtExec();
+      task->core().Unref();
+      return;
+    }
+  }
+  CloseMemory();
+  const std::string path = Executable(tid());
+  utrace_program program{};
+  program.path = path.c_str();
+  program.former_tid = former;
+  if (FetchRegisters() == 0) program.entry = arch::Pc(registers_);
+  {
+    const Region region;
+    core_->OnExec(program);
+  }
+  GoOnInKernel();
+}
+
+// ---- Exit ------------------------------------------------------------------------------------------
+
+// At the entry of a call. Whether it is the task's own exit and was reported here, where the code can
+// still be changed [EXI-01, LIM-05].
+bool LinuxTask::ReportOwnExit() {
+  if ((core_->Interest() & UTRACE_EVENT(EXIT)) == 0 || FetchRegisters() != 0) return false;
+  if (arch::IsForeignAbi(registers_) || !IsExitCall(arch::SyscallNumber(registers_))) return false;
+  place_ = Place::kExit;
+  const long original = static_cast<long>(arch::SyscallArgument(registers_, 0) & 0xff) << 8;
+  long code = original;
+  Verdict verdict;
+  {
+    const Region region;
+    verdict = core_->OnExit(&code, false);
+  }
+  exit_reported_ = true;
+  if (code != original && FetchRegisters() == 0) {
+    arch::SetSyscallArgument(registers_, 0, static_cast<uint64_t>(code >> 8) & 0xff);
+    StoreRegisters();
+  }
+  if (!verdict.hold) AfterExitHold();
+  return true;
+}
+
+void LinuxTask::AtExit() {
+  place_ = Place::kExit;
+  const auto status = static_cast<long>(EventMessage(tid()));
+  const int signal = static_cast<int>(status & 0x7f);
+  const bool own_call = FetchRegisters() == 0 && IsExitCall(arch::SyscallNumber(registers_));
+  const bool own_signal = signal != 0 && signal != SIGKILL && signal == fatal_signal_;
+  in_syscall_ = false;
+  if (exit_reported_) {
+    AfterExitHold();
+    return;
+  }
+  exit_reported_ = true;
+  long code = status;
+  Verdict verdict;
+  {
+    const Region region;
+    verdict = core_->OnExit(&code, !own_call && !own_signal);
+  }
+  if (!verdict.hold) AfterExitHold();
+}
+
+void LinuxTask::AfterExitHold() {
+  if (ReleaseIfIdle(0)) return;
+  ApplyOptions();
+  Resume(PTRACE_CONT, 0);
+}
+
+// ---- Death and reap --------------------------------------------------------------------------------
+
+bool LinuxTask::IsOwnChild() {
+  const auto stat = ReadStat(tid());
+  return stat && stat->parent == getpid();
+}
+
+bool LinuxTask::IsLastOfGroup() {
+  for (const pid_t thread : ThreadsOf(tgid_)) {
+    if (thread == tid()) continue;
+    const auto stat = ReadStat(thread);
+    if (!stat) continue;
+    if (!stat->IsDead()) return false;
+    // Dead, but its report is still to come: that one will be the last.
+    const LinuxTask *other = Lane::Current()->Find(thread);
+    if (other != nullptr && !other->death_reported_) return false;
+  }
+  return true;
+}
+
+int LinuxTask::SignalToParent(bool group_dead) {
+  constexpr int kReapsItself = -1;
+  constexpr int kLeaderBeforeThreads = -2;
+  if (tid() != tgid_) return kReapsItself;
+  if (!group_dead) return kLeaderBeforeThreads;
+  const auto stat = ReadStat(tid());
+  if (!stat) return kReapsItself;
+  const auto parent = ReadStatus(stat->parent);
+  const bool ignored =
+      parent && stat->exit_signal == SIGCHLD && ((parent->ignored >> (SIGCHLD - 1)) & 1) != 0;
+  return ignored ? kReapsItself : stat->exit_signal;
+}
+
+void LinuxTask::Die(const siginfo_t * /*info*/) {
+  if (death_reported_) return;
+  running_.store(false);
+  if (place_ != Place::kRunning && place_ != Place::kListening) core_->OnKilledInStop();
+  place_ = Place::kGone;
+  const bool last = IsLastOfGroup();
+  const int signal = SignalToParent(last);
+  death_reported_ = true;
+  const Region region;
+  core_->EndNewborn();
+  core_->OnDeath(last, signal);
+}
+
+void LinuxTask::OnZombie(const siginfo_t &info) {
+  Die(&info);
+  Lane *const lane = Lane::Current();
+  LinuxHost &host = LinuxHost::Get();
+  const bool own_child = IsOwnChild();
+  const bool parent_waits = tid() == tgid_ && !own_child;
+  if (parent_waits) {
+    // Before it is handed over: afterwards it may be gone at once.
+    host.watcher().Remove(this);
+    Fd pidfd = OpenPidfd(tid(), host.features().thread_pidfds);
+    if (pidfd.valid()) host.watcher().Add(this, lane, std::move(pidfd), false);
+  }
+  siginfo_t dead{};
+  waitid(P_PID, static_cast<id_t>(tid()), &dead, WEXITED | WNOHANG | kOwnTracees);
+  traced_here_ = false;
+  host.NoteRemoved(lane, tgid_);
+  if (own_child) {
+    const std::lock_guard lock(mutex_);
+    exit_status_ = RawExitStatus(info);
+  }
+  Publish(false);
+  lane->Remove(this);
+  if (!parent_waits) Reaped();
+  ReleaseOrphans(*lane);
+}
+
+void LinuxTask::OnPidfd(bool reaped) {
+  if (reaped) {
+    // A tracee cannot be reaped but by exec of another thread, which is told otherwise.
+    if (!traced_here_) Reaped();
+    return;
+  }
+  // A leader that is dead while its threads live on: no wait shows it.
+  if (!traced_here_ || death_reported_) return;
+  const auto stat = ReadStat(tid());
+  if (!stat || !stat->IsDead() || stat->start_time != start_time_) return;
+  if (IsLastOfGroup()) return;  // the wait shows it
+  Die(nullptr);
+}
+
+void LinuxTask::Reaped() {
+  Lane *const lane = Lane::Current();
+  LinuxHost &host = LinuxHost::Get();
+  host.Forget(this, tid());
+  if (traced_here_) {  // an exec took the leader away
+    traced_here_ = false;
+    host.NoteRemoved(lane, tgid_);
+    host.watcher().Remove(this);
+    Publish(false);
+    lane->Remove(this);
+  }
+  CloseMemory();
+  const Region region;
+  core_->OnReap();
+}
+
+// ---- The group in job control ------------------------------------------------------------------------
+
+bool LinuxTask::LastToStop() {
+  for (const pid_t thread : ThreadsOf(tgid_)) {
+    if (thread == tid()) continue;
+    const LinuxTask *other = Lane::Current()->Find(thread);
+    if (other != nullptr) {
+      if (!other->death_reported_ && !other->job_reported_) return false;
+      continue;
+    }
+    const auto stat = ReadStat(thread);
+    if (stat && !stat->IsDead() && stat->state != 'T') return false;
+  }
+  return true;
+}
+
+bool LinuxTask::FirstToContinue() {
+  for (const LinuxTask *other : Lane::Current()->TasksOf(tgid_)) {
+    if (other != this && !other->job_reported_) return false;
+  }
+  return true;
+}
+
+}  // namespace utrace::linux_host

@@ -1,0 +1,290 @@
+// Being a HostTask: adoption, and requests from other threads.
+#include "core/linux/linux_task.h"
+
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+
+#include "core/linux/linux_host.h"
+#include "core/linux/proc.h"
+#include "core/linux/restartable_calls.h"
+
+namespace utrace::linux_host {
+namespace {
+
+constexpr unsigned long kOptionEvents =
+    UTRACE_EVENT(CLONE) | UTRACE_EVENT(EXEC) | UTRACE_EVENT(EXIT);
+
+// The interest that a running task's kernel settings must serve.
+unsigned long Needed(unsigned long interest) {
+  return interest & (kOptionEvents | UTRACE_EVENT_SYSCALL);
+}
+
+// Whether one of our own threads is traced, directly or through other tracers, by process `tgid`.
+bool TracesUs(pid_t tgid) {
+  constexpr int kLongestChain = 16;
+  for (const pid_t thread : ThreadsOf(getpid())) {
+    pid_t traced = thread;
+    for (int i = 0; i < kLongestChain && traced != 0; ++i) {
+      const auto status = ReadStatus(traced);
+      traced = status ? status->tracer : 0;
+      if (traced == tgid) return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+LinuxTask::LinuxTask(pid_t tid, pid_t tgid, uint64_t start_time, bool kernel_thread)
+    : tid_(tid), tgid_(tgid), start_time_(start_time), kernel_thread_(kernel_thread) {}
+
+LinuxTask::~LinuxTask() { LinuxHost::Get().Forget(this, tid()); }
+
+// ---- Adoption --------------------------------------------------------------------------------------
+
+int LinuxTask::Adopt(std::string *error) {
+  for (;;) {
+    Lane *const lane = LinuxHost::Get().LaneFor(tgid_);
+    int status = 0;
+    lane->Call([&] { status = Seize(error); });
+    if (status != -EAGAIN) return status;
+    // The kernel tied it to one of our lanes already: a newborn, whose parent's lane is about to
+    // announce it.
+    std::unique_lock lock(mutex_);
+    published_.wait(lock, [this] { return traced_ || retry_; });
+    retry_ = false;
+    if (traced_) return 0;
+  }
+}
+
+int LinuxTask::Seize(std::string *error) {
+  if (traced_here_) return 0;
+  const auto stat = ReadStat(tid());
+  if (!stat || stat->start_time != start_time_ || stat->state == 'X') {
+    *error = "thread " + std::to_string(tid()) + " is gone";
+    return -ESRCH;
+  }
+  Lane *const lane = Lane::Current();
+  LinuxHost &host = LinuxHost::Get();
+  if (stat->state == 'Z') {
+    // Nothing of it is left to trace, but its reaping can still be seen [ATT-11].
+    Fd pidfd = OpenPidfd(tid(), host.features().thread_pidfds);
+    if (!pidfd.valid()) return ExplainRefusal(ESRCH, error);
+    place_ = Place::kGone;
+    lane_ = lane;
+    core_->MarkDead();
+    host.watcher().Add(this, lane, std::move(pidfd), false);
+    return 0;
+  }
+  if (TracesUs(tgid_)) {
+    *error = DescribeProcess(tgid_) + " traces this process; two tracers of each other would wait "
+             "for each other";
+    return -EPERM;
+  }
+  const unsigned long options = KernelOptions(0);
+  if (ptrace(PTRACE_SEIZE, tid(), nullptr, options) != 0) return ExplainRefusal(errno, error);
+
+  options_ = options;
+  traced_here_ = true;
+  lane_ = lane;
+  place_ = Place::kRunning;
+  in_syscall_ = false;
+  interrupt_sent_ = false;
+  job_reported_ = false;
+  exit_reported_ = false;
+  lane->Add(this);
+  host.NoteAdded(lane, tgid_);
+  if (tid() == tgid_) {
+    Fd pidfd = OpenPidfd(tid(), host.features().thread_pidfds);
+    if (pidfd.valid() && host.features().thread_pidfds) {
+      host.watcher().Add(this, lane, std::move(pidfd), true);
+    }
+  }
+  if (stat->state == 'T') {
+    // Seizing a stopped task traps it at once; nobody asked to hear of that stop.
+    siginfo_t stop{};
+    if (waitid(P_PID, static_cast<id_t>(tid()), &stop, WSTOPPED | __WALL | __WNOTHREAD) == 0) {
+      if (DecodeStop(stop.si_status).kind == StopKind::kGroup) {
+        job_reported_ = true;
+        core_->MarkJobStopped();
+        AfterGroupStop();
+      } else {
+        OnStop(stop.si_status);
+      }
+    }
+  }
+  core_->MarkAdopted();
+  Publish(true);
+  running_.store(place_ == Place::kRunning || place_ == Place::kListening);
+  return 0;
+}
+
+int LinuxTask::ExplainRefusal(int error_number, std::string *error) {
+  const std::string who = "thread " + std::to_string(tid()) + " of " + DescribeProcess(tgid_);
+  if (error_number == ESRCH) {
+    *error = who + " is gone";
+    return -ESRCH;
+  }
+  const auto status = ReadStatus(tid());
+  if (tgid_ == getpid()) {
+    *error = who + " belongs to this very process, which cannot trace itself";
+    return -EPERM;
+  }
+  if (status && status->tracer == getpid()) return -EAGAIN;
+  if (status && status->tracer != 0) {
+    *error = who + " is already traced by " + DescribeProcess(status->tracer) +
+             "; a thread has one ptracer: end that one first, or attach through it";
+    return -EPERM;
+  }
+  *error = who + ": " + std::strerror(error_number) +
+           "; it belongs to another user or is protected (see ptrace(2), "
+           "/proc/sys/kernel/yama/ptrace_scope)";
+  return -error_number;
+}
+
+void LinuxTask::Publish(bool traced) {
+  const std::lock_guard lock(mutex_);
+  traced_ = traced;
+  published_.notify_all();
+}
+
+void LinuxTask::Retry() {
+  const std::lock_guard lock(mutex_);
+  retry_ = true;
+  published_.notify_all();
+}
+
+std::optional<int> LinuxTask::AwaitExitStatus() {
+  std::unique_lock lock(mutex_);
+  published_.wait(lock, [this] { return exit_status_.has_value() || !traced_; });
+  return exit_status_;
+}
+
+bool LinuxTask::Exists() {
+  const auto stat = ReadStat(tid());
+  return stat && stat->start_time == start_time_ && stat->state != 'X';
+}
+
+bool LinuxTask::IsStillStopped() {
+  const auto stat = ReadStat(tid());
+  return stat && stat->state == 't';
+}
+
+// ---- Requests from other threads -------------------------------------------------------------------
+
+void LinuxTask::RequestSafePoint(Urgency urgency) {
+  Lane *const lane = lane_.load();
+  if (lane == nullptr) return;
+  core_->Ref();
+  const auto work = [this, urgency] {
+    if (traced_here_) {
+      switch (place_) {
+        case Place::kRunning:
+          if (urgency == Urgency::kInterrupt) {
+            interrupt_wanted_ = true;
+            Interrupt();
+          } else if (!(in_syscall_ && syscalls_stop_)) {
+            // Inside a call whose exit stops, the report waits for that [CTL-22].
+            Interrupt();
+          }
+          break;
+        case Place::kListening:
+          if (urgency == Urgency::kTakeOver) Interrupt();
+          break;
+        default:
+          // In the lane's hands: it looks for what is due before it lets the task go.
+          if (urgency == Urgency::kInterrupt && place_ == Place::kKernel) interrupt_wanted_ = true;
+          break;
+      }
+    }
+    core_->Unref();
+  };
+  if (lane == Lane::Current()) {
+    work();
+  } else {
+    lane->Post(work);
+  }
+}
+
+void LinuxTask::RequestWake() {
+  Lane *const lane = lane_.load();
+  if (lane == nullptr) return;
+  core_->Ref();
+  lane->Post([this] {
+    Wake();
+    core_->Unref();
+  });
+}
+
+void LinuxTask::InterestChanged(unsigned long interest) {
+  Lane *const lane = lane_.load();
+  if (lane == nullptr) return;
+  if (interest == 0) {
+    core_->Ref();
+    lane->Post([this] {
+      if (traced_here_ && core_->Interest() == 0 &&
+          (place_ == Place::kRunning || place_ == Place::kListening)) {
+        Interrupt();
+      }
+      core_->Unref();
+    });
+    return;
+  }
+  // A task in the lane's hands is set up by its engines' masks when it is let go: the lane marks it
+  // running before it reads them.
+  if (!running_.load()) return;
+  if ((Needed(interest) & ~configured_.load()) == 0) return;
+  core_->Ref();
+  lane->PostPromptly([this] {
+    Reconfigure(core_->Interest());
+    core_->Unref();
+  });
+}
+
+void LinuxTask::Reconfigure(unsigned long interest) {
+  if (!traced_here_ || place_ != Place::kRunning) return;
+  if ((Needed(interest) & ~configured_.load()) != 0) Interrupt();
+}
+
+void LinuxTask::Interrupt() {
+  if (interrupt_sent_ || newborn_) return;  // a trap is on its way
+  // The interrupted call's age cannot be known afterwards.
+  call_started_.reset();
+  utrace_current_syscall call{};
+  if (CurrentSyscall(&call) == 0 && TimeoutArgument(call.number)) {
+    if (const auto asleep = NanosecondsAsleep(tid())) call_started_ = MonotonicNow() - *asleep;
+  }
+  // A failure means that it is dying: its zombie will be seen.
+  if (ptrace(PTRACE_INTERRUPT, tid(), nullptr, nullptr) == 0) interrupt_sent_ = true;
+}
+
+unsigned long LinuxTask::KernelOptions(unsigned long interest) const {
+  unsigned long options = PTRACE_O_TRACESYSGOOD;
+  if ((interest & UTRACE_EVENT(CLONE)) != 0) {
+    options |= PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK;
+  }
+  // A thread that is not the leader changes its id by exec, which must not pass unseen [EXE-04].
+  if ((interest & UTRACE_EVENT(EXEC)) != 0 || tid() != tgid_) options |= PTRACE_O_TRACEEXEC;
+  if ((interest & UTRACE_EVENT(EXIT)) != 0) options |= PTRACE_O_TRACEEXIT;
+  return options;
+}
+
+void LinuxTask::ApplyOptions() {
+  // Announced before the masks are read: whoever changes a mask meanwhile asks for a reconfiguration.
+  configured_.store(0);
+  running_.store(true);
+  const unsigned long interest = core_->Interest();
+  const unsigned long options = KernelOptions(interest);
+  if (options != options_ && ptrace(PTRACE_SETOPTIONS, tid(), nullptr, options) == 0) {
+    options_ = options;
+  }
+  interest_ = interest;
+}
+
+}  // namespace utrace::linux_host

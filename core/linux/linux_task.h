@@ -1,0 +1,233 @@
+// One live thread under ptrace.
+//
+// Everything that issues a ptrace request runs on the task's lane; fields say who guards them. The
+// class is spread over files by subject: linux_task.cc (being a HostTask: adoption and requests from
+// other threads), stops.cc (what to do at each stop), signals.cc (carrying out what engines decided
+// about a signal), life.cc (clone, exec, exit, death, reap), registers.cc (machine state).
+//
+// Places where the task can be, as the lane sees it:
+//
+//   kRunning     not in a stop that the lane knows of
+//   kEntry       syscall-entry-stop
+//   kKernel      in the middle of a system call: clone, exec
+//   kExit        in PTRACE_EVENT_EXIT, or at the entry of its own exit with the exit reported
+//   kUser        about to return to user mode: syscall-exit-stop, trap, a signal that was dealt with
+//   kBeforeSignal  signal-delivery-stop, the signal not looked at yet
+//   kGroup       job control stop, held by an engine or about to listen
+//   kListening   job control stop, PTRACE_LISTEN
+//   kContinuing  its job control stop ended; held by an engine
+//   kGone        dead
+#ifndef CORE_LINUX_LINUX_TASK_H_
+#define CORE_LINUX_LINUX_TASK_H_
+
+#include <condition_variable>
+#include <csignal>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "arch/arch.h"
+#include "core/host.h"
+#include "core/linux/fd.h"
+#include "core/linux/lane.h"
+#include "core/linux/wait_status.h"
+#include "core/task.h"
+
+namespace utrace::linux_host {
+
+class LinuxTask final : public HostTask {
+ public:
+  // Identified by id and start time; neither traced nor stopped. `core` is set right after.
+  LinuxTask(pid_t tid, pid_t tgid, uint64_t start_time, bool kernel_thread);
+  ~LinuxTask() override;
+  void Bind(Task *core) { core_ = core; }
+  Task &core() { return *core_; }
+  uint64_t start_time() const { return start_time_.load(); }
+
+  // ---- HostTask ---------------------------------------------------------------------------------
+  pid_t tid() const override { return tid_.load(); }
+  pid_t tgid() const override { return tgid_; }
+  bool IsKernelThread() const override { return kernel_thread_; }
+  int Adopt(std::string *error) override;
+  void RequestSafePoint(Urgency urgency) override;
+  void RequestWake() override;
+  void InterestChanged(unsigned long interest) override;
+  bool IsStillStopped() override;
+  bool Exists() override;
+  const utrace_regset_view &View() const override { return arch::View(); }
+  int RegsetGet(uint32_t index, size_t position, size_t count, void *buffer) override;
+  int RegsetSet(uint32_t index, size_t position, size_t count, const void *buffer) override;
+  int GetPc(uint64_t *pc) override;
+  int SetPc(uint64_t pc) override;
+  int GetSp(uint64_t *sp) override;
+  int SyscallNumber(long *number) override;
+  int SetSyscallNumber(long number) override;
+  int SyscallArguments(unsigned first, unsigned count, uint64_t *arguments) override;
+  int SetSyscallArguments(unsigned first, unsigned count, const uint64_t *arguments) override;
+  int SyscallResult(int64_t *result) override;
+  int SetSyscallResult(int64_t result) override;
+  int RollBackSyscall() override;
+  ssize_t ReadMemory(uint64_t address, void *buffer, size_t size) override;
+  ssize_t WriteMemory(uint64_t address, const void *buffer, size_t size) override;
+  int CurrentSyscall(utrace_current_syscall *call) override;
+
+  // ---- Called by the lane ------------------------------------------------------------------------
+  void OnStop(int wait_code);
+  void OnZombie(const siginfo_t &info);
+  // A tracee that is not in the lane's table: a newborn not announced yet, or a renamed thread.
+  static void OnUnknown(Lane &lane, pid_t tid, const siginfo_t &info);
+
+  // ---- Called by the watcher of pidfds, on the lane ------------------------------------------------
+  void OnPidfd(bool reaped);
+
+  // For a child of this process: the raw wait status, once the lane has reaped it. Waits while the
+  // lane traces it; nullopt if it does not.
+  std::optional<int> AwaitExitStatus();
+
+ private:
+  enum class Place : uint8_t {
+    kRunning,
+    kEntry,
+    kKernel,
+    kExit,
+    kUser,
+    kBeforeSignal,
+    kGroup,
+    kListening,
+    kContinuing,
+    kGone,
+  };
+  // A signal that we sent so that the kernel brings the task to a signal-delivery-stop, where what
+  // is decided already is carried out or what was put back is seen again.
+  struct Carrier {
+    uint64_t cookie = 0;
+    int number = 0;
+    bool decided = false;  // carry out `effect`; else look at effect.info as if just dequeued
+    SignalEffect effect;
+  };
+
+  // linux_task.cc
+  int Seize(std::string *error);
+  int ExplainRefusal(int error_number, std::string *error);
+  void Interrupt();
+  void Reconfigure(unsigned long interest);
+  void Wake();
+  void Publish(bool traced);
+  void Retry();
+
+  // stops.cc
+  void AtSyscall();
+  void AtEntry(bool resumed);
+  void AtSyscallExit();
+  void AtTrap();
+  void AtGroupStop(int signal);
+  void AfterGroupStop();
+  void AtSignal(int signal);
+  void LookAtSignal();
+  void ReturnToUser();
+  void Hold(Place place) { place_ = place; }
+  void GoOnInKernel();
+  void Resume(int request, int signal);
+  void ResumeToUser(Step step);
+  void ApplyOptions();
+  bool ReleaseIfIdle(int signal);
+  bool RepairInterruptedCall();
+  unsigned long KernelOptions(unsigned long interest) const;
+
+  // signals.cc
+  void CarryOut(const SignalEffect &effect, int stopped_for);
+  int JobStopSignal(int wanted);
+  void Deliver(const siginfo_t &info, int number, bool set_info);
+  bool SendCarrier(const SignalEffect &effect, int number, bool decided);
+  std::optional<Carrier> TakeCarrier(const siginfo_t &info);
+  void AtHandler();
+  void RunChosenHandler(const SignalEffect &effect);
+  void EndProcessBy(const SignalEffect &effect, int stopped_for);
+  bool ResetDisposition(int number);
+  uint64_t DispositionOf(int signal);
+  bool SetSignalMask(uint64_t mask);
+  std::optional<uint64_t> SignalMask();
+
+  // life.cc
+  void AtClone(int event);
+  void AtExec();
+  void AtExit();
+  bool ReportOwnExit();
+  void AfterExitHold();
+  void Die(const siginfo_t *info);
+  void Reaped();
+  void Renamed(pid_t leader_tid);
+  bool LastToStop();
+  bool FirstToContinue();
+  bool IsLastOfGroup();
+  int SignalToParent(bool group_dead);
+  bool IsOwnChild();
+  static void ReleaseOrphans(Lane &lane);
+
+  // registers.cc
+  int FetchRegisters();
+  int StoreRegisters();
+  int TransferMemory(uint64_t address, void *buffer, size_t size, bool write, ssize_t *done);
+  std::optional<uint64_t> ReadU64(uint64_t address);
+  void CloseMemory();
+  std::optional<uint64_t> FindCode(std::optional<size_t> (*find)(std::span<const uint8_t>),
+                                   const char *preferred_mapping);
+
+  std::atomic<pid_t> tid_;
+  const pid_t tgid_;
+  std::atomic<uint64_t> start_time_;  // changes with the id, by exec of a thread
+  const bool kernel_thread_;
+  Task *core_ = nullptr;
+  // Set when seized; stays when released, since requests may be on their way.
+  std::atomic<Lane *> lane_{nullptr};
+  // What the running task is set up to report, for InterestChanged; see KernelOptions and kSyscalls.
+  std::atomic<unsigned long> configured_{0};
+  // Not in the lane's hands.
+  std::atomic<bool> running_{false};
+
+  // ---- On the lane only. ----
+  bool traced_here_ = false;
+  Place place_ = Place::kRunning;
+  bool interrupt_sent_ = false;     // a trap will come
+  bool interrupt_wanted_ = false;   // by an engine: report in the middle of a call
+  bool in_syscall_ = false;         // between entry- and exit-stop
+  bool syscalls_stop_ = false;      // resumed such that the next syscall stops
+  bool finish_call_ = false;        // a report waits for the end of the call [CTL-22]
+  bool newborn_ = false;            // its first stop is to come
+  bool job_reported_ = false;       // in a job control stop that the core knows of
+  bool exit_reported_ = false;
+  bool death_reported_ = false;
+  bool synthetic_ = false;          // dequeued_ is a trap of our own making
+  bool handler_report_ = false;     // handler_expected_ is for a report to engines
+  unsigned long options_ = 0;       // as the kernel has them
+  unsigned long interest_ = 0;      // of the engines, when the task was last let go
+  std::optional<int64_t> call_started_;  // of the call that an interrupt hit; MonotonicNow
+  long entry_number_ = -1;
+  long aborted_number_ = -1;        // of the call that an engine aborted, until its exit
+  int resume_signal_ = 0;           // what to pass on when resuming from kUser
+  int fatal_signal_ = 0;            // the last one delivered: an exit with it is the task's own end
+  Step step_ = Step::kNone;         // asked for by engines, until its trap came
+  bool step_over_call_ = false;     // a step whose instruction is a system call [STP-06]
+  bool handler_expected_ = false;
+  std::optional<SignalEffect> handler_patch_;  // what the handler shall see instead
+  std::optional<uint64_t> mask_to_restore_;
+  std::optional<std::pair<unsigned, uint64_t>> argument_to_restore_;
+  siginfo_t dequeued_{};            // in kBeforeSignal
+  std::deque<Carrier> carriers_;
+  uint64_t next_cookie_ = 1;
+  bool registers_valid_ = false;
+  arch::GeneralRegisters registers_{};
+
+  std::mutex mutex_;
+  std::condition_variable published_;
+  // ---- Guarded by mutex_. ----
+  bool traced_ = false;
+  bool retry_ = false;  // a newborn was let go unannounced: seize it anew
+  std::optional<int> exit_status_;
+  Fd memory_;
+};
+
+}  // namespace utrace::linux_host
+
+#endif  // CORE_LINUX_LINUX_TASK_H_

@@ -1,0 +1,52 @@
+// Watches pidfds: a leader that dies before its threads, and a dead task that its parent reaps, make
+// no event that a tracer could wait for.
+#ifndef CORE_LINUX_PIDFD_WATCHER_H_
+#define CORE_LINUX_PIDFD_WATCHER_H_
+
+#include <cstdint>
+#include <mutex>
+#include <unordered_map>
+
+#include "core/linux/fd.h"
+
+namespace utrace::linux_host {
+
+class Lane;
+class LinuxTask;
+
+class PidfdWatcher {
+ public:
+  // Without thread pidfds the kernel does not tell of a reap: the watcher looks every 50 ms for as
+  // long as a dead task waits for its parent [LIM-06].
+  explicit PidfdWatcher(bool thread_pidfds);
+
+  // Reports, on `lane`, by LinuxTask::OnPidfd: the death of the task if `death`, and its reaping.
+  // Takes a reference to the task until it was reaped or Remove was called. Any thread.
+  void Add(LinuxTask *task, Lane *lane, Fd pidfd, bool death);
+  void Remove(LinuxTask *task);
+
+ private:
+  struct Watched {
+    uint64_t id = 0;
+    Lane *lane = nullptr;
+    Fd pidfd;
+    bool told_death = false;
+    bool wants_death = false;
+  };
+
+  void Run();
+  void LookAtReaped();
+
+  const bool thread_pidfds_;
+  Fd epoll_;
+  std::once_flag started_;
+  std::mutex mutex_;
+  // ---- Guarded by mutex_. ----
+  std::unordered_map<LinuxTask *, Watched> watched_;
+  std::unordered_map<uint64_t, LinuxTask *> by_id_;
+  uint64_t next_id_ = 1;
+};
+
+}  // namespace utrace::linux_host
+
+#endif  // CORE_LINUX_PIDFD_WATCHER_H_

@@ -1,0 +1,134 @@
+#include "core/linux/proc.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <sstream>
+
+#include "core/linux/fd.h"
+
+namespace utrace::linux_host {
+namespace {
+
+std::string PathOf(pid_t tid, const char *file) {
+  return "/proc/" + std::to_string(tid) + "/" + file;
+}
+
+// The number after `key` at the start of a line, in the given base; zero if there is none.
+uint64_t Field(const std::string &text, const char *key, int base) {
+  const std::string start = std::string("\n") + key;
+  const size_t at = text.find(start);
+  if (at == std::string::npos) return 0;
+  return std::strtoull(text.c_str() + at + start.size(), nullptr, base);
+}
+
+}  // namespace
+
+std::optional<std::string> ReadSmallFile(const std::string &path) {
+  const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd.valid()) return std::nullopt;
+  std::string text;
+  char buffer[4096];
+  for (;;) {
+    const ssize_t got = read(fd.get(), buffer, sizeof(buffer));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return std::nullopt;
+    if (got == 0) return text;
+    text.append(buffer, static_cast<size_t>(got));
+  }
+}
+
+std::optional<ProcStat> ReadStat(pid_t tid) {
+  const auto text = ReadSmallFile(PathOf(tid, "stat"));
+  if (!text) return std::nullopt;
+  // The name stands in parentheses and may contain any character.
+  const size_t close = text->rfind(')');
+  if (close == std::string::npos) return std::nullopt;
+  // Fields 3 and on of proc(5).
+  std::istringstream fields(text->substr(close + 1));
+  ProcStat stat;
+  std::string field;
+  constexpr int kState = 3;
+  constexpr int kParent = 4;
+  constexpr int kFlags = 9;
+  constexpr int kStartTime = 22;
+  constexpr int kExitSignal = 38;
+  for (int number = kState; number <= kExitSignal; ++number) {
+    if (!(fields >> field)) return std::nullopt;
+    switch (number) {
+      case kState:
+        stat.state = field[0];
+        break;
+      case kParent:
+        stat.parent = std::atoi(field.c_str());
+        break;
+      case kFlags:
+        stat.flags = std::strtoull(field.c_str(), nullptr, 10);
+        break;
+      case kStartTime:
+        stat.start_time = std::strtoull(field.c_str(), nullptr, 10);
+        break;
+      case kExitSignal:
+        stat.exit_signal = std::atoi(field.c_str());
+        break;
+      default:
+        break;
+    }
+  }
+  return stat;
+}
+
+std::optional<ProcStatus> ReadStatus(pid_t tid) {
+  const auto text = ReadSmallFile(PathOf(tid, "status"));
+  if (!text) return std::nullopt;
+  ProcStatus status;
+  status.tgid = static_cast<pid_t>(Field(*text, "Tgid:", 10));
+  status.tracer = static_cast<pid_t>(Field(*text, "TracerPid:", 10));
+  status.pending = Field(*text, "SigPnd:", 16);
+  status.shared_pending = Field(*text, "ShdPnd:", 16);
+  status.blocked = Field(*text, "SigBlk:", 16);
+  status.ignored = Field(*text, "SigIgn:", 16);
+  status.caught = Field(*text, "SigCgt:", 16);
+  return status;
+}
+
+std::string DescribeProcess(pid_t pid) {
+  auto name = ReadSmallFile(PathOf(pid, "comm"));
+  if (!name) return "pid " + std::to_string(pid);
+  while (!name->empty() && name->back() == '\n') name->pop_back();
+  return *name + " (pid " + std::to_string(pid) + ")";
+}
+
+std::vector<pid_t> ThreadsOf(pid_t tgid) {
+  std::vector<pid_t> threads;
+  DIR *directory = opendir(PathOf(tgid, "task").c_str());
+  if (directory == nullptr) return threads;
+  while (const dirent *entry = readdir(directory)) {
+    const int tid = std::atoi(entry->d_name);
+    if (tid > 0) threads.push_back(tid);
+  }
+  closedir(directory);
+  return threads;
+}
+
+std::optional<int64_t> NanosecondsAsleep(pid_t tid) {
+  // se.exec_start is the scheduler's clock when the thread last ran; the reader's own is now.
+  const auto exec_start = [](const std::string &path) -> std::optional<double> {
+    const auto text = ReadSmallFile(path);
+    if (!text) return std::nullopt;
+    const size_t at = text->find("se.exec_start");
+    if (at == std::string::npos) return std::nullopt;
+    const size_t colon = text->find(':', at);
+    if (colon == std::string::npos) return std::nullopt;
+    return std::strtod(text->c_str() + colon + 1, nullptr);
+  };
+  const auto then = exec_start(PathOf(tid, "sched"));
+  const auto now = exec_start("/proc/thread-self/sched");
+  if (!then || !now) return std::nullopt;
+  return static_cast<int64_t>((*now - *then) * 1e6);
+}
+
+}  // namespace utrace::linux_host

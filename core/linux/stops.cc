@@ -1,0 +1,363 @@
+// What to do at each stop, and how to go on from it.
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "core/linux/linux_host.h"
+#include "core/linux/linux_task.h"
+#include "core/linux/proc.h"
+#include "core/linux/restartable_calls.h"
+#include "core/signal_rules.h"
+
+namespace utrace::linux_host {
+
+using Region = Lane::CallbackRegion;
+
+void LinuxTask::OnStop(int wait_code) {
+  running_.store(false);
+  const Stop stop = DecodeStop(wait_code);
+  registers_valid_ = false;
+  if (place_ != Place::kRunning && place_ != Place::kListening) {
+    // Only SIGKILL takes a task out of a stop that we keep it in.
+    core_->OnKilledInStop();
+  }
+  place_ = Place::kRunning;
+  switch (stop.kind) {
+    case StopKind::kSyscall:
+      AtSyscall();
+      return;
+    case StopKind::kSignal:
+      AtSignal(stop.signal);
+      return;
+    case StopKind::kTrap:
+      AtTrap();
+      return;
+    case StopKind::kGroup:
+      AtGroupStop(stop.signal);
+      return;
+    case StopKind::kClone:
+      AtClone(stop.event);
+      return;
+    case StopKind::kExec:
+      AtExec();
+      return;
+    case StopKind::kExit:
+      AtExit();
+      return;
+    case StopKind::kOther:
+      GoOnInKernel();
+      return;
+  }
+}
+
+void LinuxTask::Wake() {
+  if (!traced_here_) return;
+  switch (place_) {
+    case Place::kEntry:
+      AtEntry(true);
+      return;
+    case Place::kUser:
+    case Place::kBeforeSignal:
+    case Place::kKernel:
+    case Place::kExit:
+    case Place::kGroup:
+      break;
+    case Place::kContinuing:
+      AtTrap();
+      return;
+    default:
+      return;
+  }
+  if (core_->OnWake().hold) return;
+  switch (place_) {
+    case Place::kUser:
+      ReturnToUser();
+      return;
+    case Place::kBeforeSignal:
+      LookAtSignal();
+      return;
+    case Place::kKernel:
+      GoOnInKernel();
+      return;
+    case Place::kExit:
+      AfterExitHold();
+      return;
+    default:
+      AfterGroupStop();
+      return;
+  }
+}
+
+// ---- System calls ----------------------------------------------------------------------------------
+
+void LinuxTask::AtSyscall() {
+  __ptrace_syscall_info info{};
+  const long size = ptrace(static_cast<__ptrace_request>(PTRACE_GET_SYSCALL_INFO), tid(),
+                           sizeof(info), &info);
+  // Kernels before 5.3 lack the request; then entry and exit are told apart by counting.
+  const bool known = size > 0 && (info.op == PTRACE_SYSCALL_INFO_ENTRY ||
+                                  info.op == PTRACE_SYSCALL_INFO_EXIT);
+  if (size <= 0 && errno == ESRCH) return;  // killed
+  const bool entry = known ? info.op == PTRACE_SYSCALL_INFO_ENTRY : !in_syscall_;
+  if (entry) {
+    in_syscall_ = true;
+    AtEntry(false);
+  } else {
+    in_syscall_ = false;
+    AtSyscallExit();
+  }
+}
+
+void LinuxTask::AtEntry(bool resumed) {
+  place_ = Place::kEntry;
+  const unsigned long interest = core_->Interest();
+  // A call that is only made again, silently, is no new place to stop at [CTL-22].
+  const bool silent = !resumed && finish_call_ && (interest & UTRACE_EVENT(SYSCALL_ENTRY)) == 0;
+  if (!silent) {
+    EntryVerdict verdict;
+    {
+      const Region region;
+      verdict = core_->OnSyscallEntry(resumed);
+    }
+    if (verdict.hold) return;
+    if (verdict.abort && FetchRegisters() == 0) {
+      aborted_number_ = arch::SyscallNumber(registers_);
+      arch::SetSyscallNumber(registers_, -1);
+      StoreRegisters();
+    }
+    if (aborted_number_ < 0 && ReportOwnExit()) return;
+  }
+  GoOnInKernel();
+}
+
+void LinuxTask::AtSyscallExit() {
+  finish_call_ = false;
+  place_ = Place::kUser;
+  resume_signal_ = 0;
+  if (aborted_number_ >= 0 || argument_to_restore_) {
+    if (FetchRegisters() == 0) {
+      // Engines see the call that was aborted; the program, the arguments that it passed.
+      if (aborted_number_ >= 0) arch::SetSyscallNumber(registers_, aborted_number_);
+      if (argument_to_restore_) {
+        arch::SetSyscallArgument(registers_, argument_to_restore_->first,
+                                 argument_to_restore_->second);
+      }
+      StoreRegisters();
+    }
+    aborted_number_ = -1;
+    argument_to_restore_.reset();
+  }
+  {
+    const Region region;
+    core_->OnSyscallExit();
+  }
+  if (step_over_call_) {
+    // The step's instruction was this call: its trap is ours to make [STP-06].
+    step_over_call_ = false;
+    step_ = Step::kNone;
+    dequeued_ = siginfo_t{};
+    dequeued_.si_signo = SIGTRAP;
+    dequeued_.si_code = TRAP_TRACE;
+    synthetic_ = true;
+    LookAtSignal();
+    return;
+  }
+  ReturnToUser();
+}
+
+// ---- Traps and job control -------------------------------------------------------------------------
+
+void LinuxTask::AtTrap() {
+  interrupt_sent_ = false;
+  resume_signal_ = 0;
+  if (newborn_) {
+    newborn_ = false;
+    ReturnToUser();
+    return;
+  }
+  if (job_reported_) {
+    place_ = Place::kContinuing;
+    Verdict verdict;
+    {
+      const Region region;
+      // The first thread of the group to run on tells the parent.
+      verdict = core_->OnJobControl(CLD_CONTINUED, FirstToContinue() ? CLD_CONTINUED : 0);
+    }
+    if (verdict.hold) return;
+    job_reported_ = false;
+    ReturnToUser();
+    return;
+  }
+  in_syscall_ = false;
+  const bool waits_for_call = !interrupt_wanted_ && RepairInterruptedCall();
+  interrupt_wanted_ = false;
+  if (!waits_for_call) {
+    ReturnToUser();
+    return;
+  }
+  // The call goes on, and a report that is due waits for its end [CTL-22, CTL-42].
+  place_ = Place::kKernel;
+  finish_call_ = core_->IsDue();
+  GoOnInKernel();
+}
+
+// Whether the trap hit a system call that goes on; puts right what the kernel would not restart.
+bool LinuxTask::RepairInterruptedCall() {
+  if (FetchRegisters() != 0) return false;
+  if (arch::IsRestartPending(registers_)) return true;
+  const long number = arch::SyscallNumber(registers_);
+  if (arch::SyscallResult(registers_) != -EINTR || !MayBeMadeAgain(number)) return false;
+  // A signal that is about to be handled makes the call fail untraced as well.
+  const auto status = ReadStatus(tid());
+  if (!status) return false;
+  const uint64_t coming = (status->pending | status->shared_pending) & ~status->blocked;
+  if ((coming & status->caught) != 0) return false;
+  const auto timeout = TimeoutArgument(number);
+  if (timeout) {
+    const auto limit = static_cast<int32_t>(arch::SyscallArgument(registers_, *timeout));
+    if (limit > 0 && call_started_) {
+      const int64_t spent_ms = (MonotonicNow() - *call_started_) / 1'000'000;
+      const int64_t left = std::clamp<int64_t>(limit - spent_ms, 0, limit);
+      argument_to_restore_ = {*timeout, arch::SyscallArgument(registers_, *timeout)};
+      arch::SetSyscallArgument(registers_, *timeout, static_cast<uint64_t>(left));
+    }
+  }
+  arch::RollBackSyscall(registers_, number);
+  return StoreRegisters() == 0;
+}
+
+void LinuxTask::AtGroupStop(int /*signal*/) {
+  interrupt_sent_ = false;
+  place_ = Place::kGroup;
+  in_syscall_ = false;
+  if (job_reported_) {
+    // Trapped anew in the same stop: an engine takes it over, or the last engine left.
+    if (!core_->OnWake().hold) AfterGroupStop();
+    return;
+  }
+  job_reported_ = true;
+  Verdict verdict;
+  {
+    const int notify = LastToStop() ? CLD_STOPPED : 0;
+    const Region region;
+    verdict = core_->OnJobControl(CLD_STOPPED, notify);
+  }
+  if (!verdict.hold) AfterGroupStop();
+}
+
+void LinuxTask::AfterGroupStop() {
+  if (ReleaseIfIdle(0)) return;
+  place_ = Place::kListening;
+  ApplyOptions();
+  // Traps again at once if SIGCONT came meanwhile.
+  ptrace(PTRACE_LISTEN, tid(), nullptr, nullptr);
+}
+
+// ---- Going on --------------------------------------------------------------------------------------
+
+// From the middle of a system call, or its entry.
+void LinuxTask::GoOnInKernel() {
+  if (ReleaseIfIdle(0)) return;
+  const bool exit_wanted = core_->IsDue() || finish_call_ || argument_to_restore_.has_value() ||
+                           aborted_number_ >= 0;
+  ApplyOptions();
+  if (exit_wanted || (interest_ & UTRACE_EVENT_SYSCALL) != 0 || place_ == Place::kEntry) {
+    Resume(PTRACE_SYSCALL, 0);
+  } else if (step_ != Step::kNone) {
+    Resume(PTRACE_SINGLESTEP, 0);
+  } else {
+    Resume(PTRACE_CONT, 0);
+  }
+}
+
+void LinuxTask::ReturnToUser() {
+  for (;;) {
+    place_ = Place::kUser;
+    if (core_->Interest() == 0 && ReleaseIfIdle(resume_signal_)) return;
+    UserVerdict verdict;
+    {
+      const Region region;
+      verdict = core_->OnUserReturn();
+    }
+    switch (verdict.next) {
+      case UserVerdict::Next::kHold:
+        return;
+      case UserVerdict::Next::kSignal:
+        CarryOut(verdict.signal, 0);
+        return;
+      case UserVerdict::Next::kRun:
+        break;
+    }
+    if (ReleaseIfIdle(resume_signal_)) return;
+    ResumeToUser(verdict.step);
+    return;
+  }
+}
+
+void LinuxTask::ResumeToUser(Step step) {
+  ApplyOptions();
+  step_ = step;
+  const bool syscalls = (interest_ & UTRACE_EVENT_SYSCALL) != 0;
+  if (step == Step::kNone) {
+    Resume(syscalls || argument_to_restore_ ? PTRACE_SYSCALL : PTRACE_CONT, resume_signal_);
+    return;
+  }
+  if (syscalls && resume_signal_ == 0 && FetchRegisters() == 0) {
+    // A stepped system call instruction makes no system call stops: let it stop at those instead.
+    uint8_t code[arch::kMaxSyscallInstruction] = {};
+    ssize_t done = 0;
+    TransferMemory(arch::Pc(registers_), code, sizeof(code), false, &done);
+    if (done > 0 && arch::IsSyscallInstruction({code, static_cast<size_t>(done)})) {
+      step_over_call_ = true;
+      Resume(PTRACE_SYSCALL, 0);
+      return;
+    }
+  }
+  Resume(step == Step::kBlock ? static_cast<int>(PTRACE_SINGLEBLOCK)
+                              : static_cast<int>(PTRACE_SINGLESTEP),
+         resume_signal_);
+}
+
+void LinuxTask::Resume(int request, int signal) {
+  place_ = Place::kRunning;
+  registers_valid_ = false;
+  resume_signal_ = 0;
+  syscalls_stop_ = request == PTRACE_SYSCALL;
+  unsigned long configured = interest_ & ~UTRACE_EVENT_SYSCALL;
+  if (syscalls_stop_) configured |= UTRACE_EVENT_SYSCALL;
+  configured_.store(configured);
+  // Fails only if SIGKILL took the task out of its stop: its death will be seen.
+  ptrace(static_cast<__ptrace_request>(request), tid(), nullptr, static_cast<long>(signal));
+}
+
+// Lets a task go that no engine is attached to.
+bool LinuxTask::ReleaseIfIdle(int signal) {
+  if (core_->Interest() != 0) return false;
+  // What is half done must be brought to its end first.
+  if (!carriers_.empty() || argument_to_restore_ || aborted_number_ >= 0 || handler_patch_ ||
+      mask_to_restore_) {
+    return false;
+  }
+  if (!core_->TryRelease()) return false;
+  running_.store(false);
+  ptrace(PTRACE_DETACH, tid(), nullptr, static_cast<long>(signal));
+  traced_here_ = false;
+  place_ = Place::kRunning;
+  resume_signal_ = 0;
+  finish_call_ = false;
+  step_ = Step::kNone;
+  step_over_call_ = false;
+  handler_expected_ = false;
+  configured_.store(0);
+  Lane *const lane = Lane::Current();
+  LinuxHost &host = LinuxHost::Get();
+  host.NoteRemoved(lane, tgid_);
+  host.watcher().Remove(this);
+  Publish(false);
+  lane->Remove(this);
+  return true;
+}
+
+}  // namespace utrace::linux_host

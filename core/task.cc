@@ -1,0 +1,198 @@
+#include "core/task.h"
+
+#include <algorithm>
+
+namespace utrace {
+namespace {
+
+thread_local Task *current_task = nullptr;
+
+}  // namespace
+
+CurrentTask::CurrentTask(Task *task) : previous_(current_task) { current_task = task; }
+CurrentTask::~CurrentTask() { current_task = previous_; }
+
+Task *Task::Current() { return current_task; }
+
+Task::Task(std::unique_ptr<HostTask> host) : host_(std::move(host)) {}
+
+Task::~Task() = default;
+
+bool Task::TryRef() {
+  uint32_t count = references_.load(std::memory_order_relaxed);
+  while (count != 0) {
+    if (references_.compare_exchange_weak(count, count + 1, std::memory_order_acq_rel)) return true;
+  }
+  return false;
+}
+
+void Task::Unref() {
+  if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+}
+
+// ---- Waiting -----------------------------------------------------------------------------------
+
+void Task::Notify() {
+  changes_.fetch_add(1, std::memory_order_release);
+  // Waking is a system call in a live host; nearly always nobody waits.
+  if (waiters_ > 0) TheHost().WakeAll(changes_);
+}
+
+WaitResult Task::WaitForChange(MutexLock &lock) {
+  const uint32_t seen = changes_.load(std::memory_order_acquire);
+  ++waiters_;
+  lock.unlock();
+  const WaitResult result = TheHost().WaitOn(changes_, seen);
+  lock.lock();
+  --waiters_;
+  return result;
+}
+
+// ---- What the engines want ---------------------------------------------------------------------
+
+unsigned long Task::InterestLocked() const {
+  unsigned long interest = 0;
+  bool any = false;
+  for (const auto *list : {&engines_, &arriving_}) {
+    for (const EngineObject *engine : *list) {
+      if (engine->state == EngineObject::State::kDetached) continue;
+      any = true;
+      interest |= engine->flags;
+    }
+  }
+  return any ? interest | UTRACE_EVENT(REAP) : 0;
+}
+
+unsigned long Task::Interest() {
+  MutexLock lock(mutex_);
+  return InterestLocked();
+}
+
+bool Task::SomeoneStops() const {
+  for (const auto *list : {&engines_, &arriving_}) {
+    for (const EngineObject *engine : *list) {
+      if (engine->state == EngineObject::State::kAttached && engine->wish == UTRACE_STOP) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+bool Task::StillDue() const {
+  if (pending_ != Pending::kNone || report_after_stop_) return true;
+  for (const auto *list : {&engines_, &arriving_}) {
+    for (const EngineObject *engine : *list) {
+      if (engine->state == EngineObject::State::kAttached && engine->wish != UTRACE_RESUME) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+bool Task::IsDue() {
+  MutexLock lock(mutex_);
+  return life_ == Life::kAlive && StillDue();
+}
+
+void Task::AddPending(Pending pending) { pending_ = std::max(pending_, pending); }
+
+void Task::EndHold() {
+  if (!held_) return;
+  held_ = false;
+  ++hold_generation_;
+  Notify();
+}
+
+bool Task::IsReaped() {
+  {
+    MutexLock lock(mutex_);
+    if (life_ == Life::kReaped) return true;
+    if (adopted_) return false;
+  }
+  return !host_->Exists();
+}
+
+int Task::CheckAccess() {
+  MutexLock lock(mutex_);
+  if (life_ != Life::kAlive) return -ESRCH;
+  if (Current() == this || held_) return 0;
+  return -EINVAL;
+}
+
+// ---- Notices from the host -----------------------------------------------------------------------
+
+void Task::MarkAdopted() {
+  MutexLock lock(mutex_);
+  adopted_ = true;
+}
+
+bool Task::TryRelease() {
+  MutexLock lock(mutex_);
+  if (!engines_.empty() || !arriving_.empty() || attaching_ > 0) return false;
+  adopted_ = false;
+  job_stopped_ = false;
+  pending_ = Pending::kNone;
+  report_after_stop_ = false;
+  keep_info_ = false;
+  EndHold();
+  return true;
+}
+
+void Task::MarkDead() {
+  MutexLock lock(mutex_);
+  if (life_ == Life::kAlive) life_ = Life::kDead;
+  adopted_ = true;
+}
+
+void Task::MarkJobStopped() {
+  MutexLock lock(mutex_);
+  job_stopped_ = true;
+}
+
+void Task::MarkNewborn(const Task *parent) {
+  MutexLock lock(mutex_);
+  newborn_of_ = parent;
+}
+
+void Task::EndNewborn() {
+  MutexLock lock(mutex_);
+  newborn_of_ = nullptr;
+  Notify();
+}
+
+void Task::OnKilledInStop() {
+  MutexLock lock(mutex_);
+  for (EngineObject *engine : engines_) engine->stop_committed = false;
+  EndHold();
+  Notify();
+}
+
+void Task::OnEndingSignal() {
+  MutexLock lock(mutex_);
+  for (const auto *list : {&engines_, &arriving_}) {
+    for (EngineObject *engine : *list) {
+      engine->wish = UTRACE_RESUME;
+      engine->stop_committed = false;
+    }
+  }
+}
+
+Verdict Task::OnWake() {
+  MutexLock lock(mutex_);
+  // A report that is due comes first, and decides anew [CTL-21]; in a job control stop it waits for
+  // the stop to end.
+  if (life_ == Life::kAlive && SomeoneStops() && (job_stopped_ || pending_ == Pending::kNone)) {
+    if (!held_) {
+      held_ = true;
+      report_after_stop_ = true;
+      Notify();
+    }
+    return {.hold = true, .due = true};
+  }
+  EndHold();
+  return {.hold = false, .due = StillDue()};
+}
+
+}  // namespace utrace
