@@ -198,6 +198,9 @@ class TestEngine {
   // Sets or replaces a handler, at any time. An empty function restores the default.
   void On(What what, Handler handler);
 
+  // Without a log, callbacks are only counted: for load tests. Log and AwaitLog then see nothing.
+  void KeepLog(bool keep);
+
   // ---- API calls on this attachment; results are those of the API.
 
   // Attaches with CREATE and `flags`; 0 or the negative errno. The task reference is kept for the
@@ -216,11 +219,12 @@ class TestEngine {
   void Put();
 
   // Stops the task and waits until it is stopped: control STOP, then prepare/finish until it is
-  // held. Needs a task that gets to a safe point by itself or is stopped already. Failed at the
-  // deadline.
+  // held. Needs a task that gets to a safe point by itself or is stopped already. If the engine has
+  // QUIESCE, its event-zero callbacks return STOP until then, whatever their handlers return. Failed
+  // at the deadline.
   void StopAndWait();
-  // The same for a task that is blocked in a system call or in an endless loop: uses INTERRUPT and
-  // a one-time handler that returns STOP; leaves events as given by SetEvents plus QUIESCE.
+  // The same for a task that is blocked in a system call too: sets QUIESCE beside the engine's
+  // events, and asks by INTERRUPT for the callback that returns STOP.
   void HoldNow();
   // Detach and, if it was in progress, wait for it by a barrier.
   void DetachAndWait();

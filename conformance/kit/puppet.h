@@ -249,11 +249,11 @@ class PuppetThread {
   friend class Nanny;
   PuppetThread(Nanny* nanny, int slot, std::string name, bool process);
 
-  void Send(puppet::Op op, long nr, const long (&arguments)[6]);
   void Send(puppet::Op op, long nr = 0, long a0 = 0, long a1 = 0, long a2 = 0, long a3 = 0,
             long a4 = 0, long a5 = 0);
   bool Receive(puppet::Reply* reply, std::chrono::milliseconds deadline);
-  void Expect(puppet::Reply* reply, uint32_t op_seq);
+  PuppetThread* NewChild(const char* kind, bool process);
+  uint64_t SharedAddress(const void* here) const;
   std::string ProcPath(std::string_view file) const;
   puppet::Slot& slot() const;
 
@@ -274,6 +274,8 @@ class PuppetThread {
   std::vector<puppet::Reply> early_;
   long last_nr_ = -1;
   Timed timed_ = Timed::kPause;
+  pid_t sender_ = 0;  // process of the last reply
+  puppet::Reply last_reply_ = {};
   bool ready_ = false;
 };
 

@@ -15,6 +15,7 @@ namespace utrace::puppet {
 inline constexpr int kSlots = 48;
 inline constexpr int kParentSlot = 0;
 inline constexpr int kWaiterSlot = 1;
+inline constexpr int32_t kNannyChild = -1;
 inline constexpr int kSignals = 65;  // index by signal number
 inline constexpr int kRecords = 32;
 inline constexpr size_t kScratchSize = 4096;
@@ -50,11 +51,10 @@ struct Command {
   int64_t arguments[6];
 };
 
+// The kernel adds the sender's process id (SCM_CREDENTIALS), so that no call is made for it.
 struct Reply {
   uint32_t seq;  // of the command; 0: a new thread or program is ready
-  int32_t pid;
-  int32_t tid;
-  int32_t pad;
+  uint32_t pad;
   int64_t result;
   int64_t elapsed_ns;  // kTimed
 };
@@ -121,7 +121,7 @@ struct Slot {
   int32_t channel;  // file descriptors in nanny and puppets
   int32_t pipe;
   int32_t epoll;
-  int32_t pad;
+  int32_t tid;  // of a thread, set by the kernel before it runs; kNannyChild by the kit
   uint32_t started;  // seq of the command being executed
   uint32_t done;     // seq of the last one executed
   uint32_t go;       // ends kSpin

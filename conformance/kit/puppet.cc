@@ -1,0 +1,429 @@
+// Talking to a puppet's thread.
+#include "conformance/kit/puppet.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include <algorithm>
+
+#include "conformance/kit/nanny_state.h"
+
+namespace utrace::kit {
+
+using puppet::Command;
+using puppet::Op;
+using puppet::Reply;
+
+bool IsChannelCall(long nr) { return nr == SYS_recvfrom || nr == SYS_sendto; }
+
+PuppetThread::PuppetThread(Nanny* nanny, int slot, std::string name, bool process)
+    : nanny_(nanny), slot_(slot), name_(std::move(name)), process_(process) {}
+PuppetThread::~PuppetThread() = default;
+
+puppet::Slot& PuppetThread::slot() const { return nanny_->state_->shared->slots[slot_]; }
+
+// ---- Commands and replies ----------------------------------------------------------------------
+
+void PuppetThread::Send(Op op, long nr, long a0, long a1, long a2, long a3, long a4, long a5) {
+  Command command = {};
+  command.op = op;
+  command.seq = ++seq_;
+  command.nr = nr;
+  const long arguments[6] = {a0, a1, a2, a3, a4, a5};
+  std::copy(arguments, arguments + 6, command.arguments);
+  std::string step = "'" + name_ + "' (" + std::to_string(tid_) + ")";
+  const bool call = op == Op::kSyscall || op == Op::kTimed || op == Op::kRepeat;
+  if (call || op == Op::kSpawn) {
+    step += ": system call " + std::to_string(nr);
+  } else {
+    step += ": command " + std::to_string(static_cast<int>(op));
+  }
+  SetStep(step);
+  last_nr_ = call || op == Op::kSpawn ? nr : -1;
+  pending_.push_back({command.seq, last_nr_, step});
+  const ssize_t sent = send(nanny_->state_->channels[static_cast<size_t>(slot_)].get(), &command,
+                            sizeof(command), MSG_NOSIGNAL);
+  if (sent != sizeof(command)) StepFailed(step + ": cannot send: " + strerror(errno));
+}
+
+bool PuppetThread::Receive(Reply* reply, std::chrono::milliseconds deadline) {
+  const int channel = nanny_->state_->channels[static_cast<size_t>(slot_)].get();
+  const auto end = std::chrono::steady_clock::now() + deadline;
+  for (bool last = false;;) {
+    // In slices, to see a thread that died and will never answer.
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        end - std::chrono::steady_clock::now());
+    pollfd ready = {channel, POLLIN, 0};
+    const int slice = static_cast<int>(std::clamp<int64_t>(left.count(), 0, 20));
+    if (poll(&ready, 1, last ? 0 : slice) > 0) break;
+    if (last || left.count() <= 0) return false;
+    last = tid_ != 0 && Dead();  // it may have answered just before
+  }
+  iovec data = {reply, sizeof(*reply)};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(ucred))];
+  msghdr message = {};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof(control);
+  if (recvmsg(channel, &message, MSG_CMSG_CLOEXEC) != sizeof(*reply)) return false;
+  const cmsghdr* header = CMSG_FIRSTHDR(&message);
+  if (header != nullptr && header->cmsg_type == SCM_CREDENTIALS) {
+    ucred sender;
+    memcpy(&sender, CMSG_DATA(header), sizeof(sender));
+    sender_ = sender.pid;
+  }
+  return true;
+}
+
+bool PuppetThread::TryFinish(long* result, std::chrono::milliseconds deadline) {
+  if (pending_.empty()) Broken("'" + name_ + "': Finish without Begin");
+  SetStep("waiting for " + pending_.front().step);
+  Reply reply;
+  if (early_.empty()) {
+    if (!Receive(&reply, deadline)) return false;
+  } else {
+    reply = early_.front();
+    early_.erase(early_.begin());
+  }
+  const Pending done = pending_.front();
+  pending_.erase(pending_.begin());
+  if (reply.seq != done.seq) {
+    Broken(done.step + ": answered out of turn (" + std::to_string(reply.seq) + " for " +
+           std::to_string(done.seq) + ")");
+  }
+  last_reply_ = reply;
+  *result = static_cast<long>(reply.result);
+  return true;
+}
+
+long PuppetThread::Finish() {
+  long result = 0;
+  const std::string step = pending_.empty() ? "" : pending_.front().step;
+  if (!TryFinish(&result)) {
+    StepFailed(step + ": not done" + (Dead() ? ", the thread is dead" : " in time") +
+               " (state " + State() + ")");
+  }
+  return result;
+}
+
+bool PuppetThread::Finished() {
+  if (pending_.empty()) return false;
+  if (!early_.empty()) return true;
+  Reply reply;
+  if (!Receive(&reply, std::chrono::milliseconds(0))) return false;
+  early_.push_back(reply);
+  return true;
+}
+
+void PuppetThread::AwaitStarted() {
+  SetStep("waiting until '" + name_ + "' starts its step");
+  if (!PollUntil([&] { return __atomic_load_n(&slot().started, __ATOMIC_SEQ_CST) == seq_; })) {
+    StepFailed("'" + name_ + "' does not start its step (state " + State() + ")");
+  }
+}
+
+void PuppetThread::ForgetPending() {
+  pending_.clear();
+  early_.clear();
+}
+
+void PuppetThread::Begin(long nr, long a0, long a1, long a2, long a3, long a4, long a5) {
+  Send(Op::kSyscall, nr, a0, a1, a2, a3, a4, a5);
+}
+
+long PuppetThread::Call(long nr, long a0, long a1, long a2, long a3, long a4, long a5) {
+  Begin(nr, a0, a1, a2, a3, a4, a5);
+  return Finish();
+}
+
+void PuppetThread::BeginRepeat(long nr, long count, long a0, long a1, long a2) {
+  Send(Op::kRepeat, nr, a0, a1, a2, count);
+}
+
+long PuppetThread::Repeat(long nr, long count, long a0, long a1, long a2) {
+  BeginRepeat(nr, count, a0, a1, a2);
+  return Finish();
+}
+
+// ---- Blocking and spinning ---------------------------------------------------------------------
+
+void PuppetThread::BeginRead() {
+  Begin(SYS_read, slot().pipe, static_cast<long>(ScratchAddress()), 64);
+}
+
+void PuppetThread::Feed(std::string_view bytes) {
+  const ssize_t written = write(nanny_->state_->pipes[static_cast<size_t>(slot_)].get(),
+                                bytes.data(), bytes.size());
+  if (written != static_cast<ssize_t>(bytes.size())) Broken("feeding a puppet's pipe");
+}
+
+void PuppetThread::BeginSpin() { Send(Op::kSpin); }
+void PuppetThread::StopSpin() { __atomic_store_n(&slot().go, 1, __ATOMIC_SEQ_CST); }
+uint64_t PuppetThread::SpinCount() const {
+  return __atomic_load_n(&slot().spins, __ATOMIC_SEQ_CST);
+}
+
+void PuppetThread::AwaitSpinning() {
+  SetStep("waiting until '" + name_ + "' runs");
+  const uint64_t before = SpinCount();
+  if (!PollUntil([&] { return SpinCount() != before; })) {
+    StepFailed("'" + name_ + "' does not run user code (state " + State() + ")");
+  }
+}
+
+long TimedOutResult(Timed call) {
+  return call == Timed::kFutexWait || call == Timed::kFutexWaitBitset ? -ETIMEDOUT : 0;
+}
+
+long TimedNumber(Timed call) {
+  switch (call) {
+    case Timed::kNanosleep:
+      return SYS_nanosleep;
+    case Timed::kClockNanosleep:
+    case Timed::kClockNanosleepAbsolute:
+      return SYS_clock_nanosleep;
+    case Timed::kPoll:
+      return SYS_poll;
+    case Timed::kPpoll:
+      return SYS_ppoll;
+    case Timed::kSelect:
+      return SYS_select;
+    case Timed::kPselect:
+      return SYS_pselect6;
+    case Timed::kEpollWait:
+      return SYS_epoll_wait;
+    case Timed::kFutexWait:
+    case Timed::kFutexWaitBitset:
+      return SYS_futex;
+    case Timed::kRead:
+      return SYS_read;
+    case Timed::kPause:
+      return SYS_pause;
+  }
+  return -1;
+}
+
+void PuppetThread::BeginTimed(Timed call, std::chrono::milliseconds timeout) {
+  const auto nanoseconds = std::chrono::nanoseconds(timeout).count();
+  timed_ = call;
+  // Scratch memory: the timeout, then what is left, then room for results.
+  timespec span = {nanoseconds / 1000000000, nanoseconds % 1000000000};
+  const long request = static_cast<long>(ScratchAddress(0));
+  const long rest = static_cast<long>(ScratchAddress(16));
+  const long room = static_cast<long>(ScratchAddress(64));
+  if (call == Timed::kClockNanosleepAbsolute || call == Timed::kFutexWaitBitset) {
+    timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    const long sum = now.tv_nsec + span.tv_nsec;
+    span.tv_sec += now.tv_sec + sum / 1000000000;
+    span.tv_nsec = sum % 1000000000;
+  }
+  if (call == Timed::kSelect) span.tv_nsec /= 1000;  // struct timeval
+  memcpy(Scratch(0), &span, sizeof(span));
+  memset(Scratch(16), 0, sizeof(span));
+  const long nr = TimedNumber(call);
+  const long futex = static_cast<long>(SharedAddress(&slot().futex));
+  switch (call) {
+    case Timed::kNanosleep:
+      return Send(Op::kTimed, nr, request, rest);
+    case Timed::kClockNanosleep:
+      return Send(Op::kTimed, nr, CLOCK_MONOTONIC, 0, request, rest);
+    case Timed::kClockNanosleepAbsolute:
+      return Send(Op::kTimed, nr, CLOCK_MONOTONIC, TIMER_ABSTIME, request, 0);
+    case Timed::kPoll:
+      return Send(Op::kTimed, nr, 0, 0, timeout.count());
+    case Timed::kPpoll:
+      return Send(Op::kTimed, nr, 0, 0, request, 0, 8);
+    case Timed::kSelect:
+      return Send(Op::kTimed, nr, 0, 0, 0, 0, request);
+    case Timed::kPselect:
+      return Send(Op::kTimed, nr, 0, 0, 0, 0, request, 0);
+    case Timed::kEpollWait:
+      return Send(Op::kTimed, nr, slot().epoll, room, 1, timeout.count());
+    case Timed::kFutexWait:
+      return Send(Op::kTimed, nr, futex, FUTEX_WAIT, 0, request);
+    case Timed::kFutexWaitBitset:
+      return Send(Op::kTimed, nr, futex, FUTEX_WAIT_BITSET, 0, request, 0, ~0L);
+    case Timed::kRead:
+      return Send(Op::kTimed, nr, slot().pipe, room, 64);
+    case Timed::kPause:
+      return Send(Op::kTimed, nr);
+  }
+}
+
+TimedResult PuppetThread::FinishTimed() {
+  TimedResult result;
+  result.result = Finish();
+  result.elapsed_ns = last_reply_.elapsed_ns;
+  timespec left = {};
+  switch (timed_) {
+    case Timed::kNanosleep:
+    case Timed::kClockNanosleep:
+      memcpy(&left, Scratch(16), sizeof(left));
+      break;
+    case Timed::kPpoll:
+    case Timed::kSelect:
+    case Timed::kPselect:
+      memcpy(&left, Scratch(0), sizeof(left));
+      if (timed_ == Timed::kSelect) left.tv_nsec *= 1000;
+      break;
+    default:
+      result.remaining_ns = -1;
+      return result;
+  }
+  result.remaining_ns = left.tv_sec * 1000000000L + left.tv_nsec;
+  return result;
+}
+
+// ---- New threads, processes, programs ----------------------------------------------------------
+
+PuppetThread* PuppetThread::NewChild(const char* kind, bool process) {
+  Nanny::State& state = *nanny_->state_;
+  const int index = state.TakeSlot();
+  const std::string child_name = name_ + "." + kind + std::to_string(index);
+  PuppetThread* made =
+      process ? new Puppet(nanny_, index, child_name, true)
+              : new PuppetThread(nanny_, index, child_name, false);
+  if (!process) made->pid_ = pid_;
+  state.threads.emplace_back(made);
+  return made;
+}
+
+PuppetThread& PuppetThread::BeginSpawnThread() {
+  PuppetThread* child = NewChild("thread", false);
+  // Number 0: the puppet knows the flags for a thread.
+  Send(Op::kSpawn, 0, 0, 0, 0, 0, 0, child->slot_);
+  return *child;
+}
+
+PuppetThread& PuppetThread::SpawnThread() {
+  PuppetThread& child = BeginSpawnThread();
+  const long tid = Finish();
+  if (tid < 0) Broken("clone of a thread gives " + ErrnoName(tid));
+  child.AwaitReady();
+  return child;
+}
+
+Puppet& PuppetThread::BeginFork() {
+  PuppetThread* child = NewChild("fork", true);
+  Send(Op::kSpawn, SYS_fork, 0, 0, 0, 0, 0, child->slot_);
+  return static_cast<Puppet&>(*child);
+}
+
+Puppet& PuppetThread::Fork() {
+  Puppet& child = BeginFork();
+  const long pid = Finish();
+  if (pid < 0) Broken("fork gives " + ErrnoName(pid));
+  child.AwaitReady();
+  return child;
+}
+
+Puppet& PuppetThread::BeginVfork() {
+  PuppetThread* child = NewChild("vfork", true);
+  Send(Op::kSpawn, SYS_vfork, 0, 0, 0, 0, 0, child->slot_);
+  return static_cast<Puppet&>(*child);
+}
+
+Puppet& PuppetThread::Vfork() {
+  Puppet& child = BeginVfork();
+  child.AwaitReady();
+  return child;
+}
+
+Puppet& PuppetThread::BeginClone(unsigned long flags) {
+  if ((flags & CLONE_THREAD) != 0) Broken("Clone makes processes; see SpawnThread");
+  PuppetThread* child = NewChild("clone", true);
+  Send(Op::kSpawn, SYS_clone, static_cast<long>(flags), 0, 0, 0, 0, child->slot_);
+  return static_cast<Puppet&>(*child);
+}
+
+Puppet& PuppetThread::Clone(unsigned long flags) {
+  Puppet& child = BeginClone(flags);
+  if ((flags & CLONE_VFORK) == 0) {
+    const long pid = Finish();
+    if (pid < 0) Broken("clone gives " + ErrnoName(pid));
+  }
+  child.AwaitReady();
+  return child;
+}
+
+bool PuppetThread::TryAwaitReady(std::chrono::milliseconds deadline) {
+  if (ready_) return true;
+  SetStep("waiting until '" + name_ + "' is ready");
+  Reply reply;
+  if (!Receive(&reply, deadline)) return false;
+  if (reply.seq != 0) Broken("'" + name_ + "': an answer before it was ready");
+  pid_ = sender_;
+  tid_ = process_ ? sender_ : slot().tid;
+  ready_ = true;
+  return true;
+}
+
+void PuppetThread::AwaitReady() {
+  if (!TryAwaitReady()) StepFailed("'" + name_ + "' does not get ready");
+}
+
+void PuppetThread::BeginForkBurst(long count) { Send(Op::kForkBurst, 0, count); }
+long PuppetThread::ForkBurst(long count) {
+  BeginForkBurst(count);
+  return Finish();
+}
+void PuppetThread::BeginThreadBurst(long count) { Send(Op::kThreadBurst, 0, count); }
+long PuppetThread::ThreadBurst(long count) {
+  BeginThreadBurst(count);
+  return Finish();
+}
+
+void PuppetThread::BeginExec() {
+  Send(Op::kExec);
+  pending_.pop_back();  // the new program answers, not this command
+  last_nr_ = SYS_execve;
+}
+
+void PuppetThread::FinishExec() {
+  SetStep("waiting for the new program of '" + name_ + "'");
+  // A thread that executes takes its leader's id: its own is gone while it is at it.
+  tid_ = 0;
+  Reply reply;
+  if (!Receive(&reply, Deadline())) StepFailed("'" + name_ + "': no new program after execve");
+  if (reply.seq != 0) StepFailed("'" + name_ + "': execve gives " + ErrnoName(reply.result));
+  pid_ = sender_;
+  tid_ = sender_;
+}
+
+void PuppetThread::Exec() {
+  BeginExec();
+  FinishExec();
+}
+
+long PuppetThread::FailingExec() {
+  strcpy(static_cast<char*>(Scratch()), "/nonexistent/program");
+  return Call(SYS_execve, static_cast<long>(ScratchAddress()), 0, 0);
+}
+
+void PuppetThread::BeginExit(int code) {
+  Begin(SYS_exit, code);
+  pending_.pop_back();
+}
+
+void PuppetThread::BeginExitGroup(int code) {
+  Begin(SYS_exit_group, code);
+  pending_.pop_back();
+}
+
+void Puppet::Destroy() {
+  Kill(SIGKILL);
+  AwaitDeath();
+  ForgetPending();
+}
+
+}  // namespace utrace::kit

@@ -1,0 +1,133 @@
+// The runner's exit status and results, for tests that end in every way.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace utrace::kit {
+namespace {
+
+struct Ran {
+  int status = -1;
+  std::string output;
+  std::vector<nlohmann::json> results;
+};
+
+const char kRunner[] = "conformance/kit/sample_runner";
+
+Ran Run(const std::string& arguments, const std::string& environment = "") {
+  Ran ran;
+  const std::string result = ::testing::TempDir() + "/result_" + std::to_string(getpid());
+  unlink(result.c_str());
+  const std::string command =
+      environment + " " + kRunner + " " + arguments + " --result " + result + " 2>&1";
+  FILE* pipe = popen(command.c_str(), "r");
+  char buffer[4096];
+  while (const size_t size = fread(buffer, 1, sizeof(buffer), pipe)) ran.output.append(buffer, size);
+  ran.status = pclose(pipe);
+  std::ifstream file(result);
+  for (std::string line; std::getline(file, line);) {
+    ran.results.push_back(nlohmann::json::parse(line));
+  }
+  return ran;
+}
+
+Ran RunTest(const std::string& name, const std::string& environment = "") {
+  return Run("--implementation conformance/kit/fake.so --gtest_filter=" + name, environment);
+}
+
+void ExpectVerdict(const std::string& name, int exit_status, const std::string& verdict,
+                   const std::string& words, const std::string& environment = "") {
+  SCOPED_TRACE(name);
+  const Ran ran = RunTest(name, environment);
+  EXPECT_EQ(exit_status, WEXITSTATUS(ran.status)) << ran.output;
+  ASSERT_EQ(1U, ran.results.size()) << ran.output;
+  EXPECT_EQ(name, ran.results[0]["id"]);
+  EXPECT_EQ(verdict, ran.results[0]["verdict"]);
+  const std::string message = ran.results[0]["message"];
+  EXPECT_NE(std::string::npos, message.find(words)) << message;
+}
+
+TEST(Runner, Verdicts) {
+  ExpectVerdict("ATT_01.Passes", 0, "PASS", "");
+  ExpectVerdict("ATT_01.PassesWithAPuppet", 0, "PASS", "");
+  ExpectVerdict("ATT_02.FailsByErrno", 1, "FAIL", "expected: 0 or -EINPROGRESS");
+  ExpectVerdict("ATT_02.FailsByGtest", 1, "FAIL", "Expected equality");
+  ExpectVerdict("ATT_02.FailsBecauseThePidIsUnknown", 1, "FAIL", "-ESRCH there are no tasks");
+  ExpectVerdict("ATT_03.Broken", 2, "BROKEN", "the thread is dead");
+  ExpectVerdict("ATT_03.BrokenByException", 2, "BROKEN", "oops");
+  ExpectVerdict("ATT_04.Unsupported", 0, "UNSUPPORTED", "LIM-01");
+  ExpectVerdict("ATT_04.NotDeclared", 0, "PASS", "");
+}
+
+TEST(Runner, SaysWhatWasExpected) {
+  const Ran ran = RunTest("ATT_02.FailsByErrno");
+  ASSERT_EQ(1U, ran.results.size());
+  EXPECT_EQ("0 or -EINPROGRESS", ran.results[0]["expected"]);
+  EXPECT_EQ("-ESRCH", ran.results[0]["seen"]);
+  EXPECT_EQ("ATT-02", ran.results[0]["clause"]);
+  EXPECT_EQ("FailsByErrno", ran.results[0]["name"]);
+  EXPECT_TRUE(ran.results[0]["milliseconds"].is_number());
+}
+
+TEST(Runner, EndsATestThatHangs) {
+  ExpectVerdict("ATT_05.Hangs", 4, "FAIL", "while sleeping on purpose",
+                "UTRACE_KIT_WATCHDOG_MS=300");
+}
+
+TEST(Runner, ACrashIsSeenByTheDriver) {
+  const Ran ran = RunTest("ATT_05.Crashes");
+  EXPECT_EQ(128 + SIGABRT, WEXITSTATUS(ran.status));  // as the shell tells it
+  EXPECT_TRUE(ran.results.empty());
+}
+
+TEST(Runner, SeveralTestsALineEach) {
+  const Ran ran = RunTest("ATT_0[1-4].*:ATT_02.*:ATT_01.*:ATT_03.*");
+  EXPECT_EQ(2, WEXITSTATUS(ran.status));
+  EXPECT_EQ(7U, ran.results.size());
+}
+
+TEST(Runner, Probe) {
+  const Ran ran = Run("--implementation conformance/kit/fake.so --probe");
+  EXPECT_EQ(0, WEXITSTATUS(ran.status));
+  ASSERT_EQ(1U, ran.results.size());
+  EXPECT_EQ(20090421, ran.results[0]["api_version"]);
+  EXPECT_EQ("-ESRCH", ran.results[0]["pid_find"]);
+  EXPECT_EQ("LIM-01 no exit report\nNO-SINGLESTEP\n", ran.results[0]["declared_limits"]);
+}
+
+TEST(Runner, LoadErrors) {
+  EXPECT_EQ(3, WEXITSTATUS(Run("--implementation /nonexistent.so").status));
+  const Ran ran = Run("--implementation conformance/kit/fake_old.so --probe");
+  EXPECT_EQ(3, WEXITSTATUS(ran.status));
+  EXPECT_NE(std::string::npos, ran.output.find("20090101"));
+}
+
+TEST(Runner, BadCommandLines) {
+  EXPECT_EQ(2, WEXITSTATUS(Run("").status));
+  EXPECT_EQ(2, WEXITSTATUS(Run("--nonsense").status));
+  const Ran ran = RunTest("NO_99.SuchTest");
+  EXPECT_EQ(2, WEXITSTATUS(ran.status));
+  EXPECT_NE(std::string::npos, ran.output.find("no test")) << ran.output;
+}
+
+TEST(Runner, UnwritableOutput) {
+  const std::string start = std::string(kRunner) + " --implementation conformance/kit/fake.so ";
+  EXPECT_EQ(2, WEXITSTATUS(system((start + "--probe --result /nonexistent/result").c_str())));
+  EXPECT_EQ(2, WEXITSTATUS(system((start + "--probe >/dev/full").c_str())));
+  EXPECT_EQ(2, WEXITSTATUS(system((start + "--probe --result /dev/full").c_str())));
+}
+
+TEST(Runner, List) {
+  const Ran ran = Run("--list");
+  EXPECT_EQ(0, WEXITSTATUS(ran.status));
+  EXPECT_EQ(0U, ran.output.find("ATT_01.Passes\nATT_01.PassesWithAPuppet\n")) << ran.output;
+}
+
+}  // namespace
+}  // namespace utrace::kit

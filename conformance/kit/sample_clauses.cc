@@ -1,0 +1,51 @@
+// Tests that end in every way, for the test of the runner.
+#include <unistd.h>
+
+#include <cstdlib>
+#include <stdexcept>
+
+#include "conformance/kit/test.h"
+
+namespace utrace::kit {
+
+CLAUSE_TEST(ATT_01, Passes) { EXPECT_EQ(20090421U, api().utrace_api_version()); }
+
+CLAUSE_TEST(ATT_01, PassesWithAPuppet) {
+  Puppet& puppet = Spawn();
+  EXPECT_EQ(puppet.pid(), puppet.Call(SYS_getpid));
+}
+
+CLAUSE_TEST(ATT_02, FailsByErrno) { ExpectOneOf(-ESRCH, {0, -EINPROGRESS}); }
+
+CLAUSE_TEST(ATT_02, FailsByGtest) {
+  const int answer = 41;
+  EXPECT_EQ(42, answer);
+}
+
+CLAUSE_TEST(ATT_02, FailsBecauseThePidIsUnknown) { TaskRef task = Task(Spawn()); }
+
+CLAUSE_TEST(ATT_03, Broken) {
+  Puppet& puppet = Spawn();
+  puppet.Kill(SIGKILL);
+  puppet.AwaitDeath();
+  puppet.Call(SYS_getpid);
+}
+
+CLAUSE_TEST(ATT_03, BrokenByException) { throw std::runtime_error("oops"); }
+
+CLAUSE_TEST(ATT_04, Unsupported) { SkipIfDeclared("LIM-01"); }
+
+CLAUSE_TEST(ATT_04, NotDeclared) {
+  SkipIfDeclared("LIM-0");
+  SkipIfDeclared("NO-SINGLESTE");
+  EXPECT_TRUE(Declares("NO-SINGLESTEP"));
+}
+
+CLAUSE_TEST(ATT_05, Hangs) {
+  SetStep("sleeping on purpose");
+  for (;;) pause();
+}
+
+CLAUSE_TEST(ATT_05, Crashes) { abort(); }
+
+}  // namespace utrace::kit
