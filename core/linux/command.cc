@@ -103,6 +103,7 @@ int Command::Start(const std::vector<std::string> &argv, std::unique_ptr<Command
     _exit(written == sizeof(reason) ? 127 : 126);
   }
   command->pid_ = pid;
+  LinuxHost::Get().exits().Expect(pid);
   command->pidfd_.Reset(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
   if (!command->pidfd_.valid()) return failed(-errno, "cannot open a pidfd");
   int status = 0;
@@ -133,21 +134,26 @@ int Command::Release() {
 }
 
 int Command::Wait() {
-  if (waited_) return -1;
-  waited_ = true;
-  pollfd ended{.fd = pidfd_.get(), .events = POLLIN, .revents = 0};
-  while (pidfd_.valid() && poll(&ended, 1, -1) < 0 && errno == EINTR) {
-  }
+  LinuxHost &host = LinuxHost::Get();
   for (;;) {
-    // A lane that traces it waits for it as well, and is to see its death first.
-    if (task_ != nullptr) {
-      auto &task = static_cast<LinuxTask &>(FromPublic(task_)->host());
-      if (const auto status = task.AwaitExitStatus()) return *status;
+    pollfd ended{.fd = pidfd_.get(), .events = POLLIN, .revents = 0};
+    while (poll(&ended, 1, -1) < 0 && errno == EINTR) {
     }
+    // A lane that traces it waits for it as well, and is to see its death first. Who goes by the id
+    // may change meanwhile, by exec of a thread.
+    while (Task *task = host.FindMade(pid_)) {
+      const bool was_traced = static_cast<LinuxTask &>(task->host()).AwaitUntraced();
+      task->Unref();
+      if (!was_traced) break;
+    }
+    if (const auto status = host.exits().Take(pid_)) return *status;
     int status = 0;
-    const pid_t got = waitpid(pid_, &status, __WALL);
-    if (got == pid_) return status;
-    if (got < 0 && errno != EINTR) return -1;
+    const pid_t got = waitpid(pid_, &status, __WALL | WNOHANG);
+    if (got == pid_) {
+      host.exits().Forget(pid_);
+      return status;
+    }
+    if (got < 0 && errno != EINTR) return -1;  // somebody else of this process waited for it
   }
 }
 

@@ -34,7 +34,8 @@ class Command {
   utrace_task *task() const { return task_; }
   // Lets the child go on to its execve. Zero once that succeeded, or its negative errno.
   int Release();
-  // Waits until the child has ended; its raw wait status. Once.
+  // Waits until the child has ended; its raw wait status. Once; -1 if the process waited for the
+  // child by other means.
   int Wait();
 
  private:
@@ -48,7 +49,6 @@ class Command {
   Gate *gate_ = nullptr;  // shared with the child
   Fd exec_result_;        // the child's errno, or end of file when execve closed the other end
   bool released_ = false;
-  bool waited_ = false;
 };
 
 }  // namespace utrace::linux_host

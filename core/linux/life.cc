@@ -146,15 +146,20 @@ void LinuxTask::Renamed(pid_t leader_tid) {
   Lane *const lane = Lane::Current();
   LinuxHost &host = LinuxHost::Get();
   const pid_t old_tid = tid();
-  if (LinuxTask *leader = lane->Find(leader_tid)) {
+  LinuxTask *const leader = lane->Find(leader_tid);
+  if (leader != nullptr) {
     leader->core().Ref();
-    leader->Die(nullptr);
-    leader->Reaped();
-    leader->core().Unref();
+    lane->Remove(leader);
   }
+  // Under the new id before the leader is given up: who looks for the id finds one of the two.
   tid_.store(leader_tid);
   lane->Rekey(this, old_tid);
   host.Rename(this, old_tid);
+  if (leader != nullptr) {
+    leader->Die(/*replaced=*/true);
+    leader->Reaped();
+    leader->core().Unref();
+  }
   if (const auto stat = ReadStat(leader_tid)) start_time_.store(stat->start_time);
   if (host.features().thread_pidfds) {
     Fd pidfd = OpenPidfd(leader_tid, true);
@@ -277,12 +282,13 @@ int LinuxTask::SignalToParent(bool group_dead) {
   return ignored ? kReapsItself : stat->exit_signal;
 }
 
-void LinuxTask::Die(const siginfo_t * /*info*/) {
+// `replaced`: an exec by another thread took its id.
+void LinuxTask::Die(bool replaced) {
   if (death_reported_) return;
   running_.store(false);
   if (place_ != Place::kRunning && place_ != Place::kListening) core_->OnKilledInStop();
   place_ = Place::kGone;
-  const bool last = IsLastOfGroup();
+  const bool last = !replaced && IsLastOfGroup();
   const int signal = SignalToParent(last);
   death_reported_ = true;
   const Region region;
@@ -291,7 +297,7 @@ void LinuxTask::Die(const siginfo_t * /*info*/) {
 }
 
 void LinuxTask::OnZombie(const siginfo_t &info) {
-  Die(&info);
+  Die(false);
   Lane *const lane = Lane::Current();
   LinuxHost &host = LinuxHost::Get();
   const bool own_child = IsOwnChild();
@@ -306,10 +312,7 @@ void LinuxTask::OnZombie(const siginfo_t &info) {
   waitid(P_PID, static_cast<id_t>(tid()), &dead, WEXITED | WNOHANG | kOwnTracees);
   traced_here_ = false;
   host.NoteRemoved(lane, tgid_);
-  if (own_child) {
-    const std::lock_guard lock(mutex_);
-    exit_status_ = RawExitStatus(info);
-  }
+  if (own_child) host.exits().Record(tid(), RawExitStatus(info));
   Publish(false);
   lane->Remove(this);
   if (!parent_waits) Reaped();
@@ -327,7 +330,7 @@ void LinuxTask::OnPidfd(bool reaped) {
   const auto stat = ReadStat(tid());
   if (!stat || !stat->IsDead() || stat->start_time != start_time_) return;
   if (IsLastOfGroup()) return;  // the wait shows it
-  Die(nullptr);
+  Die(false);
 }
 
 void LinuxTask::Reaped() {

@@ -10,6 +10,7 @@
 
 #include "arch/arch.h"
 #include "core/host.h"
+#include "core/linux/exit_statuses.h"
 #include "core/linux/features.h"
 #include "core/linux/lane.h"
 #include "core/linux/linux_task.h"
@@ -32,6 +33,7 @@ class LinuxHost final : public Host {
   // ---- Any thread ----
   const Features &features() const { return features_; }
   PidfdWatcher &watcher() { return watcher_; }
+  ExitStatuses &exits() { return exits_; }
   // The object for a thread that exists, with a reference for the caller; made if needed. Null if
   // the thread is gone.
   Task *FindOrMake(pid_t tid);
@@ -61,6 +63,7 @@ class LinuxHost final : public Host {
   std::once_flag limits_made_;
   std::string limits_;
   PidfdWatcher watcher_;
+  ExitStatuses exits_;
 
   std::mutex tasks_mutex_;
   std::unordered_map<pid_t, LinuxTask *> tasks_;  // guarded by tasks_mutex_; entries own nothing

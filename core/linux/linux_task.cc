@@ -160,10 +160,11 @@ void LinuxTask::Retry() {
   published_.notify_all();
 }
 
-std::optional<int> LinuxTask::AwaitExitStatus() {
+bool LinuxTask::AwaitUntraced() {
   std::unique_lock lock(mutex_);
-  published_.wait(lock, [this] { return exit_status_.has_value() || !traced_; });
-  return exit_status_;
+  const bool was_traced = traced_;
+  published_.wait(lock, [this] { return !traced_; });
+  return was_traced;
 }
 
 bool LinuxTask::Exists() {

@@ -81,9 +81,8 @@ class LinuxTask final : public HostTask {
   // ---- Called by the watcher of pidfds, on the lane ------------------------------------------------
   void OnPidfd(bool reaped);
 
-  // For a child of this process: the raw wait status, once the lane has reaped it. Waits while the
-  // lane traces it; nullopt if it does not.
-  std::optional<int> AwaitExitStatus();
+  // Any thread. Waits while a lane traces the task; whether one did.
+  bool AwaitUntraced();
 
  private:
   enum class Place : uint8_t {
@@ -155,7 +154,7 @@ class LinuxTask final : public HostTask {
   void AtExit();
   bool ReportOwnExit();
   void AfterExitHold();
-  void Die(const siginfo_t *info);
+  void Die(bool replaced);
   void Reaped();
   void Renamed(pid_t leader_tid);
   bool LastToStop();
@@ -224,7 +223,6 @@ class LinuxTask final : public HostTask {
   // ---- Guarded by mutex_. ----
   bool traced_ = false;
   bool retry_ = false;  // a newborn was let go unannounced: seize it anew
-  std::optional<int> exit_status_;
   Fd memory_;
 };
 
