@@ -101,7 +101,10 @@ TEST(Controller, InterruptsACall) {
   close(ends[1]);
 }
 
-TEST(Sequence, Grows) { EXPECT_LT(NextSequence(), NextSequence()); }
+TEST(Sequence, Grows) {
+  const uint64_t first = NextSequence();
+  EXPECT_LT(first, NextSequence());
+}
 
 }  // namespace
 }  // namespace utrace::kit

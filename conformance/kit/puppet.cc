@@ -220,9 +220,11 @@ void PuppetThread::BeginTimed(Timed call, std::chrono::milliseconds timeout) {
   const long request = static_cast<long>(ScratchAddress(0));
   const long rest = static_cast<long>(ScratchAddress(16));
   const long room = static_cast<long>(ScratchAddress(64));
+  timed_from_ns_ = 0;
   if (call == Timed::kClockNanosleepAbsolute || call == Timed::kFutexWaitBitset) {
     timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
+    timed_from_ns_ = now.tv_sec * 1000000000L + now.tv_nsec;
     const long sum = now.tv_nsec + span.tv_nsec;
     span.tv_sec += now.tv_sec + sum / 1000000000;
     span.tv_nsec = sum % 1000000000;
@@ -263,7 +265,9 @@ void PuppetThread::BeginTimed(Timed call, std::chrono::milliseconds timeout) {
 TimedResult PuppetThread::FinishTimed() {
   TimedResult result;
   result.result = Finish();
-  result.elapsed_ns = last_reply_.elapsed_ns;
+  // With an absolute timeout, the time began when the kit read the clock.
+  result.elapsed_ns =
+      last_reply_.finished_ns - (timed_from_ns_ != 0 ? timed_from_ns_ : last_reply_.started_ns);
   timespec left = {};
   switch (timed_) {
     case Timed::kNanosleep:

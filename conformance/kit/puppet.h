@@ -70,7 +70,7 @@ enum class Timed {
 };
 struct TimedResult {
   long result = 0;           // raw
-  int64_t elapsed_ns = 0;    // around the call, as the puppet measured it
+  int64_t elapsed_ns = 0;    // around the call, by the puppet's clock; since Begin if absolute
   int64_t remaining_ns = 0;  // what the call left in its timeout argument; -1: it leaves none
 };
 // The result that `call` has when its time is over undisturbed: 0, or -ETIMEDOUT for futexes.
@@ -274,6 +274,7 @@ class PuppetThread {
   std::vector<puppet::Reply> early_;
   long last_nr_ = -1;
   Timed timed_ = Timed::kPause;
+  int64_t timed_from_ns_ = 0;
   pid_t sender_ = 0;  // process of the last reply
   puppet::Reply last_reply_ = {};
   bool ready_ = false;

@@ -95,7 +95,7 @@ TEST_F(PuppetTest, InterruptedCallsTellTheRemainingTime) {
     const TimedResult result = puppet_.FinishTimed();
     EXPECT_EQ(-EINTR, result.result);
     EXPECT_GT(result.remaining_ns, 60000000000);
-    EXPECT_LT(result.remaining_ns, 100000000000);
+    EXPECT_LE(result.remaining_ns, 100001000000);  // timers may add a little slack
   }
   puppet_.BeginTimed(Timed::kPause, milliseconds(0));
   puppet_.AwaitBlocked();

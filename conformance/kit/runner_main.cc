@@ -151,7 +151,8 @@ class Listener : public ::testing::EmptyTestEventListener {
   void Explain(Outcome* outcome) const {
     outcome->message = running_->failures;
     if (!outcome->expected.empty()) return;
-    const std::string& text = running_->first_failure;
+    std::string text = running_->first_failure;
+    if (text.compare(0, 7, "Failed\n") == 0) text.erase(0, 7);  // gtest's word for plain failures
     const size_t line = text.find('\n');
     if (line == std::string::npos) {
       outcome->seen = text;
@@ -308,10 +309,9 @@ int Run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   int code = utrace::kit::Run(argc, argv);
-  errno = 0;
   std::cout.flush();
-  if (!std::cout || fflush(stdout) != 0) {
-    std::cerr << "standard output cannot be written: " << strerror(errno) << std::endl;
+  if (!std::cout || fflush(stdout) != 0 || ferror(stdout)) {
+    std::cerr << "standard output cannot be written" << std::endl;
     code = 2;
   }
   // Without destructors: threads of the implementation may still use what they would destroy.

@@ -113,7 +113,8 @@ void ClauseTest::TestBody() {
     Body();
   } catch (const Abandon& abandon) {
     if (abandon.verdict == Verdict::kFail) {
-      if (!abandon.text.empty()) ADD_FAILURE() << abandon.text;
+      const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
+      if (!abandon.text.empty()) ADD_FAILURE_AT(info->file(), info->line()) << abandon.text;
     } else {
       NoteVerdict(abandon.verdict, abandon.text);
     }

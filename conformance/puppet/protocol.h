@@ -56,7 +56,8 @@ struct Reply {
   uint32_t seq;  // of the command; 0: a new thread or program is ready
   uint32_t pad;
   int64_t result;
-  int64_t elapsed_ns;  // kTimed
+  int64_t started_ns;   // kTimed: CLOCK_MONOTONIC before the call
+  int64_t finished_ns;  // and after it
 };
 
 // What a signal handler saw.

@@ -199,9 +199,9 @@ long Execute(Slot* slot, const Command& command, Reply* reply) {
     case Op::kSpin:
       return Spin(slot);
     case Op::kTimed: {
-      const int64_t start = Now();
+      reply->started_ns = Now();
       const long result = Sys(command.nr, a[0], a[1], a[2], a[3], a[4], a[5]);
-      reply->elapsed_ns = Now() - start;
+      reply->finished_ns = Now();
       return result;
     }
     case Op::kSpawn:
@@ -234,12 +234,20 @@ long Execute(Slot* slot, const Command& command, Reply* reply) {
   return -EINVAL;
 }
 
+// The channel is at its end. A puppet ends with it; the nanny's own threads leave that to its first
+// one, which ends the puppets that do not see it.
+[[noreturn]] void KitIsGone(const Slot* slot) {
+  const int index = IndexOf(slot);
+  while (index == kParentSlot || index == kWaiterSlot) Sys(SYS_pause);
+  for (;;) Sys(SYS_exit_group, 1);
+}
+
 void Send(const Slot* slot, const Reply& reply) {
   long sent;
   do {
     sent = Sys(SYS_sendto, slot->channel, Word(&reply), sizeof(reply), 0x4000 /* MSG_NOSIGNAL */);
   } while (sent == -EINTR);
-  if (sent < 0) Sys(SYS_exit_group, 2);
+  if (sent < 0) KitIsGone(slot);
 }
 
 }  // namespace
@@ -280,8 +288,7 @@ using utrace::puppet::Word;
     Command command;
     const long size = Sys(SYS_recvfrom, slot->channel, Word(&command), sizeof(command));
     if (size == -EINTR) continue;
-    // End of file: the kit is gone.
-    if (size != sizeof(command)) Sys(SYS_exit_group, 1);
+    if (size != sizeof(command)) utrace::puppet::KitIsGone(slot);
     __atomic_store_n(&slot->started, command.seq, __ATOMIC_SEQ_CST);
     Reply reply = {};
     reply.seq = command.seq;
