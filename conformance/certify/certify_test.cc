@@ -117,12 +117,12 @@ TEST_F(CertifyTest, FailsWithAFailedMustClause) {
   options_.junit = dir_ + "/copy.xml";
   EXPECT_EQ(Status("ATT_05.Pass ATT_06.Fail"), 1);
   EXPECT_TRUE(
-      Says("FAIL ATT-06 Fail (MUST)\n  requirement  Exclusive.\n  expected     -ENOENT\n"
-           "  seen         -ESRCH\n  message      file.cc:7 lookup\n"
-           "  log          " +
+      Says("FAIL ATT-06 Fail (MUST)\n  requirement    Exclusive.\n  expected       -ENOENT\n"
+           "  seen           -ESRCH\n  message        file.cc:7 lookup\n"
+           "  log            " +
            dir_ +
            "/report/logs/ATT_06.Fail.log\n"
-           "  reproduce    utrace certify --only ATT_06.Fail\n"))
+           "  reproduce      utrace certify --only ATT_06.Fail\n"))
       << out();
   EXPECT_EQ(Certificate()["verdict"], "FAIL");
   EXPECT_EQ(ReadFile(options_.junit), ReadFile(dir_ + "/report/junit.xml"));
@@ -155,7 +155,7 @@ TEST_F(CertifyTest, GivesUpAfterThreeHangsInARow) {
   EXPECT_EQ(Entry("ATT_21.Pass")["verdict"], "NOT RUN");
   EXPECT_EQ(Entry("REF_01.Pass")["verdict"], "NOT RUN");
   EXPECT_TRUE(Says("verdict: UNUSABLE: the implementation hangs: 3 tests in a row")) << out();
-  EXPECT_TRUE(Says("not run      2 tests")) << out();
+  EXPECT_TRUE(Says("not run        2 tests")) << out();
 }
 
 TEST_F(CertifyTest, IsBrokenByWhatProvesNothing) {
@@ -194,7 +194,7 @@ TEST_F(CertifyTest, EndsInGoodOrderOnASignal) {
 
 TEST_F(CertifyTest, WantsEveryMustClauseTested) {
   EXPECT_EQ(Status("ATT_05.Pass REF_01.Pass"), 4);
-  EXPECT_TRUE(Says("\n  untested     ATT-06\n")) << out();
+  EXPECT_TRUE(Says("\n  untested       ATT-06\n")) << out();
   EXPECT_TRUE(Says("verdict: BROKEN: 1 MUST clause without a test")) << out();
 }
 

@@ -200,13 +200,13 @@ TEST(Summary, EndsWithVerdictAndPath) {
   const std::string bad = Summary(Table(), Judged({Result("REF-01", Verdict::kFail)}, {"REF"}),
                                   "/dir", "/dir/certificate.json");
   EXPECT_TRUE(
-      bad.starts_with("FAIL REF-01 Name (MUST)\n  requirement  Held.\n"
-                      "  expected     -ENOENT\n  seen         -ESRCH <"))
+      bad.starts_with("FAIL REF-01 Name (MUST)\n  requirement    Held.\n"
+                      "  expected       -ENOENT\n  seen           -ESRCH <"))
       << bad;
-  EXPECT_NE(bad.find("  message      line one\n               line two\n"), std::string::npos)
+  EXPECT_NE(bad.find("  message        line one\n                 line two\n"), std::string::npos)
       << bad;
-  EXPECT_NE(bad.find("  log          /dir/logs/x.log\n"
-                     "  reproduce    utrace certify --only REF_01.Name\n"),
+  EXPECT_NE(bad.find("  log            /dir/logs/x.log\n"
+                     "  reproduce      utrace certify --only REF_01.Name\n"),
             std::string::npos);
   EXPECT_TRUE(
       bad.ends_with("verdict: FAIL: 1 test of MUST clauses failed (of a selection: this is "

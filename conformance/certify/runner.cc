@@ -140,8 +140,14 @@ ProbeOutcome InterpretProbe(const RunnerSetup& setup, const std::string& path,
   const int status = WEXITSTATUS(outcome.wait_status);
   const std::string_view said = Trimmed(output);
   if (status == kExitLoadError) {
-    return Unusable(path, said.empty() ? "it cannot be loaded (the runner said no more)"
-                                       : "it cannot be loaded: " + std::string(said));
+    if (said.empty()) return Unusable(path, "it cannot be loaded (the runner said no more)");
+    // The loader's messages name the file themselves.
+    if (said.find(path) == std::string_view::npos) {
+      return Unusable(path, "it cannot be loaded: " + std::string(said));
+    }
+    ProbeOutcome refused = Unusable(path, "");
+    refused.error = "cannot be loaded: " + std::string(said);
+    return refused;
   }
   if (status == kExitHung) {
     return Unusable(path, "it hung in its first call." + LastWords(output));

@@ -12,7 +12,7 @@ namespace utrace::certify {
 namespace {
 
 constexpr size_t kWidth = 100;
-constexpr size_t kIndent = 15;
+constexpr size_t kIndent = 17;
 
 // `text` with breaks at blanks, for a label of the width kIndent before it.
 std::string Wrapped(std::string_view text) {
@@ -43,7 +43,7 @@ std::string Wrapped(std::string_view text) {
 
 std::string Labelled(std::string_view label, std::string_view text) {
   text = Trimmed(text);
-  return text.empty() ? "" : fmt::format("  {:<13}{}\n", label, Wrapped(text));
+  return text.empty() ? "" : fmt::format("  {:<15}{}\n", label, Wrapped(text));
 }
 
 std::string Explained(const ClauseTable& table, const Report& report, const TestResult& result,
@@ -55,9 +55,9 @@ std::string Explained(const ClauseTable& table, const Report& report, const Test
   text += Labelled("expected", result.expected);
   text += Labelled("seen", result.seen);
   text += Labelled("message", result.message);
-  if (!result.log.empty()) text += fmt::format("  {:<13}{}/{}\n", "log", directory, result.log);
+  if (!result.log.empty()) text += fmt::format("  {:<15}{}/{}\n", "log", directory, result.log);
   // Not wrapped: it is there to be copied.
-  return text + fmt::format("  {:<13}{}\n\n", "reproduce", report.Reproduce(result.test));
+  return text + fmt::format("  {:<15}{}\n\n", "reproduce", report.Reproduce(result.test));
 }
 
 std::string Row(std::string_view name, const ChapterTotals& totals, bool not_run) {

@@ -1,0 +1,173 @@
+// The command `utrace`.
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cli/certify_command.h"
+#include "cli/run_command.h"
+#include "cli/version.h"
+#include "core/utrace.h"
+#include "engines/registry.h"
+#include "fmt/core.h"
+
+namespace utrace::cli {
+namespace {
+
+constexpr int kExitUsage = 2;
+
+constexpr char kDescription[] =
+    "Any number of tracing engines on one live thread, and proof that they are kept apart.";
+
+constexpr char kExamples[] = R"(
+Examples:
+  utrace run -- ls -l /tmp                      log the system calls of ls on stderr
+  utrace run -o calls.log -- make               the same into a file, children included
+  utrace run -e syscall_log -e syscall_log:output=second.log -- sort words
+                                                two engines on one process
+  utrace certify                                certify the built-in implementation
+  utrace certify --implementation ./libother.so certify another one
+  utrace certify --only ATT,CTL-20              some clauses: all of a family, a single one)";
+
+constexpr char kCertifyFooter[] = R"(
+IDs of --only: a clause (ATT-05), a family of clauses (ATT), a chapter of the specification (3), a
+test (ATT_05.LookupOfNothingIsEnoent). A run with a selection writes a report, not a certificate.
+
+Exit status: 0 certified; 1 a clause is broken; 2 wrong use; 3 the implementation cannot be loaded,
+crashes at once, or hangs; 4 the suite could not do its work.)";
+
+constexpr char kRunFooter[] = R"(
+The exit status is the command's; if a signal killed the command, utrace dies of the same. 125: utrace
+itself failed; 126: the command cannot be executed; 127: there is no such command.)";
+
+std::string EngineList() {
+  std::string text = "\nEngines:\n";
+  for (const EngineInfo& engine : Engines()) {
+    text += fmt::format("  {:<14}{}\n", engine.name, engine.summary);
+    for (const OptionInfo& option : engine.options) {
+      text += fmt::format("    {:<22}{}\n", fmt::format("{}={}", option.key, option.values),
+                          option.summary);
+    }
+  }
+  return text;
+}
+
+// Where 0, 1 or 2 is closed, the next file opened would take its place, and messages would go into
+// it. The place holders are closed on exec: a command finds what it would have found without us.
+void KeepStandardDescriptorsFree() {
+  int fd = 0;
+  do {
+    fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+  } while (fd >= 0 && fd <= STDERR_FILENO);
+  if (fd >= 0) close(fd);
+}
+
+// `bazel run` starts programs elsewhere than where the user stands.
+void GoWhereTheUserIs() {
+  const char* directory = getenv("BUILD_WORKING_DIRECTORY");
+  if (directory != nullptr && chdir(directory) != 0) {
+    fputs(fmt::format("utrace: cannot go to {}: {}\n", directory, strerror(errno)).c_str(), stderr);
+  }
+}
+
+// What stands before the first "--" is ours to parse, what follows belongs to the command, to the
+// letter: CLI11 would see to options and quotes in it.
+std::vector<std::string> SplitOffCommand(int argc, char** argv, std::vector<std::string>* command) {
+  std::vector<std::string> ours;
+  int n = 1;
+  for (; n < argc && std::string_view(argv[n]) != "--"; ++n) ours.emplace_back(argv[n]);
+  for (++n; n < argc; ++n) command->emplace_back(argv[n]);
+  return ours;
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app(kDescription, "utrace");
+  app.set_version_flag("--version",
+                       fmt::format("utrace {} (interface {})", kVersion, UTRACE_API_VERSION));
+  app.footer(kExamples);
+  app.require_subcommand(1);
+
+  CertifyArguments certify;
+  CLI::App* certify_app =
+      app.add_subcommand("certify", "prove that an implementation keeps the contract");
+  certify_app
+      ->add_option("--implementation", certify.implementation,
+                   "the shared object to test; without it, our own")
+      ->type_name("FILE");
+  certify_app->add_option("--only", certify.only, "test only these (see below)")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->type_name("ID[,ID]");
+  certify_app
+      ->add_option("--report", certify.report,
+                   "directory for certificate, XML and logs; without it, "
+                   "./utrace-certificate-<time>")
+      ->type_name("DIR");
+  certify_app->add_option("--jobs", certify.jobs, "tests to run at a time")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str()
+      ->type_name("N");
+  // For tests of the driver.
+  certify_app->add_option("--runner", certify.runner)->group("");
+  certify_app->footer(kCertifyFooter);
+
+  RunArguments run;
+  CLI::App* run_app =
+      app.add_subcommand("run", "run a command with tracing engines on it: utrace run -- COMMAND");
+  run_app
+      ->add_option("-e,--engine", run.engines,
+                   "attach this engine (again: several); without it, syscall_log")
+      ->type_name("ENGINE[:KEY=VALUE,...]")
+      ->allow_extra_args(false);
+  run_app->add_option("-o,--output", run.output, "where the engine writes; without it, stderr")
+      ->type_name("FILE");
+  // `utrace run ls -l` is understood too.
+  run_app->prefix_command();
+  run_app->footer(EngineList() + kRunFooter);
+
+  std::vector<std::string> behind_dashes;
+  std::vector<std::string> ours = SplitOffCommand(argc, argv, &behind_dashes);
+  const bool has_dashes = ours.size() + 1 < static_cast<size_t>(argc);
+  try {
+    // CLI11 takes arguments from the back.
+    app.parse(std::vector<std::string>(ours.rbegin(), ours.rend()));
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    fputs(fmt::format("utrace: {}\nSee: utrace --help\n", error.what()).c_str(), stderr);
+    return kExitUsage;
+  }
+
+  if (certify_app->parsed()) {
+    if (has_dashes) {
+      fputs("utrace certify: it takes no \"--\"\nSee: utrace certify --help\n", stderr);
+      return kExitUsage;
+    }
+    return RunCertify(certify);
+  }
+  run.command = run_app->remaining();
+  // In `utrace run grep -- -x` the dashes are grep's.
+  if (!run.command.empty() && has_dashes) run.command.emplace_back("--");
+  run.command.insert(run.command.end(), behind_dashes.begin(), behind_dashes.end());
+  if (run.command.empty()) {
+    fputs("utrace run: no command; use: utrace run [-e ENGINE]... -- COMMAND [ARGUMENTS]\n",
+          stderr);
+    return kExitUsage;
+  }
+  return RunTraced(run);
+}
+
+}  // namespace
+}  // namespace utrace::cli
+
+int main(int argc, char** argv) {
+  utrace::cli::KeepStandardDescriptorsFree();
+  utrace::cli::GoWhereTheUserIs();
+  return utrace::cli::Main(argc, argv);
+}

@@ -1,0 +1,32 @@
+// utrace run: starts a command with engines on it, and ends as it ended.
+#ifndef CLI_RUN_COMMAND_H_
+#define CLI_RUN_COMMAND_H_
+
+#include <string>
+#include <vector>
+
+namespace utrace::cli {
+
+// As env(1) and timeout(1) have them: ours must not be taken for the command's own.
+inline constexpr int kExitRunFailed = 125;
+inline constexpr int kExitNotExecutable = 126;
+inline constexpr int kExitNotFound = 127;
+
+struct RunArguments {
+  std::vector<std::string> engines;  // NAME[:KEY=VALUE,...]; empty: the default one
+  std::string output;                // -o: for the engine that names no output of its own
+  std::vector<std::string> command;  // with its arguments; not empty
+};
+
+// The engines to make: the default filled in, and -o given to the one engine without an output. On
+// a -o that fits none or several: empty, and *error.
+std::vector<std::string> EngineSpecs(const RunArguments& arguments, std::string* error);
+
+// Runs the command to its end. Returns its exit status, or one of the above; if a signal killed the
+// command, does not return but dies of the same. Its input, output and environment are left alone,
+// and nothing that goes wrong with the engines' output changes how it runs.
+int RunTraced(const RunArguments& arguments);
+
+}  // namespace utrace::cli
+
+#endif  // CLI_RUN_COMMAND_H_

@@ -1,0 +1,88 @@
+// The command line of `utrace`, and `utrace certify` with an imitated runner.
+#include <signal.h>
+
+#include "cli/program_testing.h"
+
+namespace utrace::cli {
+namespace {
+
+class UsageTest : public ProgramTest {
+ protected:
+  void SetUp() override {
+    ProgramTest::SetUp();
+    setenv("certify",
+           "eval echo object >good.so; exec \"$utrace\" certify --implementation good.so "
+           "--runner \"$runfiles/conformance/certify/fake_runner.sh\"",
+           1);
+  }
+  // A certification of good.so whose runner has these tests.
+  int Certify(const std::string& tests, const std::string& arguments) {
+    return Status("export FAKE_LIST='" + tests + "' FAKE_DRIVER=$$; eval \"$certify " + arguments +
+                  "\"");
+  }
+};
+
+TEST_F(UsageTest, HelpsAndTellsItsVersion) {
+  EXPECT_EQ(Status("$utrace --help"), 0);
+  EXPECT_TRUE(Says("Examples:\n  utrace run -- ls")) << output_;
+  EXPECT_EQ(Status("$utrace run --help"), 0);
+  EXPECT_TRUE(Says("syscall_log")) << output_;
+  EXPECT_EQ(Status("$utrace certify --help"), 0);
+  EXPECT_TRUE(Says("Exit status: 0 certified")) << output_;
+  EXPECT_EQ(Status("$utrace --version"), 0);
+  EXPECT_TRUE(Says("(interface 20090421)")) << output_;
+}
+
+TEST_F(UsageTest, RefusesWrongUse) {
+  for (const char* script :
+       {"$utrace", "$utrace bogus", "$utrace --bogus", "$utrace run", "$utrace run --",
+        "$utrace run -o", "$utrace certify --jobs 0", "$utrace certify --jobs x",
+        "$utrace certify -- x", "$utrace certify x", "$utrace certify --only"}) {
+    EXPECT_EQ(Status(script), 2) << script;
+    EXPECT_TRUE(output_.starts_with("utrace")) << script << ": " << output_;
+  }
+}
+
+TEST_F(UsageTest, CertifiesIntoANewDirectoryHere) {
+  EXPECT_EQ(Certify("ATT_05.Pass", "--only ATT-05"), 0) << output_;
+  EXPECT_TRUE(Says("verdict: PASS (of a selection")) << output_;
+  EXPECT_EQ(Status("ls utrace-certificate-2*/certificate.json"), 0) << output_;
+}
+
+TEST_F(UsageTest, TakesSeveralIds) {
+  EXPECT_EQ(Certify("ATT_05.Pass CTL_01.Pass REF_01.Fail", "--only ATT,6 --only EVT"), 2);
+  EXPECT_TRUE(Says("no test for \"EVT\"")) << output_;
+  EXPECT_EQ(Certify("ATT_05.Pass CTL_01.Pass REF_01.Fail", "--only ATT,6 --report r"), 0);
+  EXPECT_TRUE(Says("all                                         2      2       2")) << output_;
+}
+
+TEST_F(UsageTest, HasAnExitStatusForEachEnd) {
+  EXPECT_EQ(Certify("ATT_05.Fail", "--report r"), 1);
+  EXPECT_TRUE(Says("certify --implementation " + dir_ + "/good.so --only ATT_05.Fail\n") ||
+              Says("certify --implementation good.so --only ATT_05.Fail\n"))
+      << output_;
+  EXPECT_EQ(Certify("ATT_05.Pass", "--only ATT-055"), 2);
+  EXPECT_TRUE(Says("did you mean ATT-05?")) << output_;
+  EXPECT_EQ(Certify("ATT_05.Pass", "--implementation none.so"), 2) << "given twice";
+  EXPECT_EQ(Certify("ATT_05.Pass", "--report r"), 4);
+  EXPECT_TRUE(Says("MUST clauses without a test")) << output_;
+  EXPECT_EQ(Status("FAKE_LIST=ATT_05.Pass $utrace certify --implementation none.so --report r "
+                   "--runner $runfiles/conformance/certify/fake_runner.sh"),
+            3);
+  EXPECT_TRUE(Says("none.so: the implementation cannot be read")) << output_;
+}
+
+TEST_F(UsageTest, DiesOfTheSignalThatEndsARun) {
+  Certify("ATT_05.Term", "--report r");
+  EXPECT_EQ(signal_, SIGTERM) << output_;
+  EXPECT_TRUE(Says("verdict: INCOMPLETE: ended by SIGTERM")) << output_;
+}
+
+TEST_F(UsageTest, WritesNoMessageIntoFilesWhenStderrIsClosed) {
+  EXPECT_EQ(Certify("ATT_05.Pass", "--only ATT --report r 2>&- >&-"), 0);
+  EXPECT_EQ(Status("head -c 1 r/certificate.json; head -c 5 r/junit.xml"), 0);
+  EXPECT_EQ(output_, "{<?xml");
+}
+
+}  // namespace
+}  // namespace utrace::cli
