@@ -50,7 +50,8 @@ struct utrace_pid {
 
 namespace {
 
-std::vector<utrace_task*> g_tasks;  // findable ones, with a reference each
+// Findable ones, with a reference each. Never destroyed: tests need not reap what they make.
+std::vector<utrace_task*>& g_tasks = *new std::vector<utrace_task*>;
 
 FakeEngine* Fake(utrace_engine* engine) { return static_cast<FakeEngine*>(engine); }
 
