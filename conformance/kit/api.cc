@@ -54,7 +54,9 @@ std::string ClassName(unsigned char elf_class) {
   return "of word size class " + std::to_string(elf_class);
 }
 
-LoadResult Fail(LoadError error, std::string text) { return {std::nullopt, error, std::move(text)}; }
+LoadResult Fail(LoadError error, std::string text) {
+  return {std::nullopt, error, std::move(text)};
+}
 
 // Reads the header itself: what dlopen says about a foreign object does not tell which it is.
 LoadResult CheckFile(const std::string& path) {

@@ -168,11 +168,18 @@ class OpsTable {
 // The result of an engine that changes nothing: RESUME with the signal or syscall action that came.
 uint32_t PassThrough(const Report& report);
 
+// A result made of a signal or system call action (flags included) and a resume action, which C++
+// does not let us join by `|`: Answer(UTRACE_SYSCALL_ABORT, UTRACE_STOP).
+constexpr uint32_t Answer(uint32_t action, enum utrace_resume_action resume) {
+  return action | static_cast<uint32_t>(resume);
+}
+
 // One engine. Callbacks without a handler record and return PassThrough.
 //
 //   TestEngine engine("A");
 //   engine.On(What::kSyscallEntry, [](Report& r) -> uint32_t {
-//     return r.syscall == SYS_getppid ? UTRACE_SYSCALL_ABORT | UTRACE_RESUME : PassThrough(r);
+//     if (r.syscall != SYS_getppid) return PassThrough(r);
+//     return Answer(UTRACE_SYSCALL_ABORT, UTRACE_RESUME);
 //   });
 //   ASSERT_EQ(0, engine.Attach(task));
 //   ASSERT_EQ(0, engine.SetEvents(UTRACE_EVENT(SYSCALL_ENTRY)));
@@ -220,8 +227,8 @@ class TestEngine {
 
   // Stops the task and waits until it is stopped: control STOP, then prepare/finish until it is
   // held. Needs a task that gets to a safe point by itself or is stopped already. If the engine has
-  // QUIESCE, its event-zero callbacks return STOP until then, whatever their handlers return. Failed
-  // at the deadline.
+  // QUIESCE, its event-zero callbacks return STOP until then, whatever their handlers return.
+  // Failed at the deadline.
   void StopAndWait();
   // The same for a task that is blocked in a system call too: sets QUIESCE beside the engine's
   // events, and asks by INTERRUPT for the callback that returns STOP.

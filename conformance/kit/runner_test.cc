@@ -28,7 +28,9 @@ Ran RunWith(const std::string& arguments, const std::string& environment = "") {
       environment + " " + kRunner + " " + arguments + " --result " + result + " 2>&1";
   FILE* pipe = popen(command.c_str(), "r");
   char buffer[4096];
-  while (const size_t size = fread(buffer, 1, sizeof(buffer), pipe)) ran.output.append(buffer, size);
+  while (const size_t size = fread(buffer, 1, sizeof(buffer), pipe)) {
+    ran.output.append(buffer, size);
+  }
   ran.status = pclose(pipe);
   std::ifstream file(result);
   for (std::string line; std::getline(file, line);) {

@@ -118,8 +118,9 @@ std::string SignalActionName(uint32_t action) {
 
 std::string EventNames(unsigned long events) {
   static const char* const kNames[] = {
-      "QUIESCE",      "REAP",   "CLONE",      "EXEC",        "EXIT",        "DEATH",      "SYSCALL_ENTRY",
-      "SYSCALL_EXIT", "SIGNAL", "SIGNAL_IGN", "SIGNAL_STOP", "SIGNAL_TERM", "SIGNAL_CORE", "JCTL"};
+      "QUIESCE",       "REAP",         "CLONE",  "EXEC",       "EXIT",        "DEATH",
+      "SYSCALL_ENTRY", "SYSCALL_EXIT", "SIGNAL", "SIGNAL_IGN", "SIGNAL_STOP", "SIGNAL_TERM",
+      "SIGNAL_CORE",   "JCTL"};
   if (events == 0) return "0";
   std::string text;
   for (int bit = 0; bit < UTRACE_EVENT_BITS; ++bit) {
