@@ -195,16 +195,20 @@ CLAUSE_TEST(ATT_12, LookupAgainstReaping) {
 
 // Lookups against attach and detach: what is found has a reference, and what has left is not found.
 CLAUSE_TEST(ATT_12, LookupAgainstAttachAndDetach) {
-  constexpr int kRounds = 300;
+  constexpr int kRounds = 3000;
   Puppet& puppet = Spawn();
   TaskRef task = Task(puppet);
+  TestEngine other("other");  // keeps the task traced: the race is one of lists, not of tracing
+  ASSERT_EQ(0, other.Attach(task));
   OpsTable ops;
   int data = 0;
   std::atomic<bool> over{false};
+  std::atomic<bool> looking{false};
   Controller looker("lookups", [&]() -> long {
     long found_any = 0;
     while (!over) {
       const EngineRef found = AttachTask(task, kData, nullptr, &data);
+      looking = true;
       if (found.ok()) {
         ++found_any;
         // Its reference keeps it usable, whatever the other thread does meanwhile.
@@ -217,6 +221,7 @@ CLAUSE_TEST(ATT_12, LookupAgainstAttachAndDetach) {
     }
     return found_any;
   });
+  while (!looking) sched_yield();
   for (int round = 0; round < kRounds; ++round) {
     const EngineRef engine = AttachTask(task, kCreate, ops.get(), &data);
     ASSERT_TRUE(engine.ok()) << ErrnoName(engine.error());
@@ -226,6 +231,7 @@ CLAUSE_TEST(ATT_12, LookupAgainstAttachAndDetach) {
   }
   over = true;
   EXPECT_LE(0, looker.Result());
+  EXPECT_TRUE(PollUntil([&] { return ReleaseCount(&data) >= kRounds; }));
   EXPECT_EQ(kRounds, ReleaseCount(&data));
 }
 
