@@ -378,8 +378,8 @@ Attachment::~Attachment() {
   if (*this) DetachAndWait();
 }
 
-Result<Attachment> Attachment::Attach(TaskView task, std::shared_ptr<Engine> engine, Events events,
-                                      Mode mode) {
+Result<Attachment> Attachment::Attach(TaskView task, const std::shared_ptr<Engine>& engine,
+                                      Events events, Mode mode) {
   if (!task || engine == nullptr) return Status(-EINVAL);
   Engine::Impl& impl = *engine->impl_;
   const auto binding = std::make_shared<Binding>(engine, TaskRef::Share(task), events);
@@ -404,11 +404,11 @@ Result<Attachment> Attachment::Attach(TaskView task, std::shared_ptr<Engine> eng
   return attachment;
 }
 
-Result<Attachment> Attachment::Attach(const PidRef& pid, std::shared_ptr<Engine> engine,
+Result<Attachment> Attachment::Attach(const PidRef& pid, const std::shared_ptr<Engine>& engine,
                                       Events events, Mode mode) {
   const Result<TaskRef> task = pid.FindTask();
   if (!task) return task.status();
-  return Attach(*task, std::move(engine), events, mode);
+  return Attach(*task, engine, events, mode);
 }
 
 const std::shared_ptr<Engine>& Attachment::engine() const { return binding_->engine(); }

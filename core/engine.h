@@ -344,10 +344,10 @@ class Attachment {
   // (utrace_last_error_text says which); -EEXIST see Mode; -EALREADY dead, and `events` includes
   // QUIESCE or DEATH [EVT-03]; -ESHUTDOWN after Engine::DetachEverywhere; -EINVAL null engine or
   // task; -ENOMEM. Nothing is attached then.
-  static Result<Attachment> Attach(TaskView task, std::shared_ptr<Engine> engine, Events events,
-                                   Mode mode = Mode::kAlways);
-  static Result<Attachment> Attach(const PidRef& pid, std::shared_ptr<Engine> engine, Events events,
-                                   Mode mode = Mode::kAlways);
+  static Result<Attachment> Attach(TaskView task, const std::shared_ptr<Engine>& engine,
+                                   Events events, Mode mode = Mode::kAlways);
+  static Result<Attachment> Attach(const PidRef& pid, const std::shared_ptr<Engine>& engine,
+                                   Events events, Mode mode = Mode::kAlways);
 
   explicit operator bool() const { return static_cast<bool>(handle_); }
   TaskView task() const { return task_; }

@@ -255,7 +255,7 @@ TEST(Lifetime, DestroyedAttachmentDetaches) {
   {
     auto engine = std::make_shared<CountCalls>();
     watched = engine;
-    auto attachment = Attachment::Attach(task, std::move(engine), Events::kSyscallEntry);
+    auto attachment = Attachment::Attach(task, engine, Events::kSyscallEntry);
     EXPECT_EQ(fake::Attached(task), 1);
   }
   EXPECT_EQ(fake::Attached(task), 0);

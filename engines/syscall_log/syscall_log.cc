@@ -70,7 +70,13 @@ struct TaskLog {
   TaskLog(const TaskLog&) = delete;
   TaskLog& operator=(const TaskLog&) = delete;
   // The attachment ends while the task is inside a call.
-  ~TaskLog() { EndCall("? <detached>"); }
+  ~TaskLog() {
+    try {
+      EndCall("? <detached>");
+    } catch (...) {
+      // No memory for this last line. Nobody is left to be told.
+    }
+  }
 
   void EndCall(std::string_view outcome) {
     if (call) call->WriteAs(outcome, *writer);
