@@ -3,6 +3,8 @@
 #include <stdlib.h>
 
 #include <cstdio>
+#include <filesystem>
+#include <system_error>
 
 #include "cli/companions.h"
 #include "cli/die.h"
@@ -21,7 +23,9 @@ std::string ReproducePrefix(const CertifyArguments& arguments, const std::string
                            : certify::ShellQuoted(ThisProgram());
   prefix += " certify";
   if (!arguments.implementation.empty()) {
-    prefix += " --implementation " + certify::ShellQuoted(implementation);
+    std::error_code code;
+    const std::filesystem::path absolute = std::filesystem::absolute(implementation, code);
+    prefix += " --implementation " + certify::ShellQuoted(absolute.string());
   }
   return prefix;
 }

@@ -1,11 +1,15 @@
 #!/bin/sh
 # Certifies our implementation on live threads, then shows the system calls of a real command.
 set -u
-: "${RUNFILES_DIR:=$(readlink -f -- "$0").runfiles}"
+# Beside this script as Bazel calls it: a link that leads to the source.
+: "${RUNFILES_DIR:=$0.runfiles}"
 case $RUNFILES_DIR in /*) ;; *) RUNFILES_DIR=$PWD/$RUNFILES_DIR ;; esac
 export RUNFILES_DIR
 utrace=$RUNFILES_DIR/utrace/cli/utrace
-[ -x "$utrace" ] || { echo "demo: $utrace is missing; start it with: ./bazelw run //cli:demo" >&2; exit 4; }
+if ! [ -x "$utrace" ]; then
+  echo "demo: $utrace is missing; start it with: ./bazelw run //cli:demo" >&2
+  exit 4
+fi
 
 # Where the user stands, if that can be written to.
 place=${BUILD_WORKING_DIRECTORY:-$PWD}
@@ -30,5 +34,11 @@ else
 fi
 echo "(ls printed $(wc -l <"$output") lines and exited with $ran)"
 
-[ "$certified" -eq 0 ] || { echo "demo: the certification did not pass" >&2; exit "$certified"; }
-[ "$ran" -eq 0 ] && [ "$lines" -gt 0 ] || { echo "demo: utrace run failed" >&2; exit 1; }
+if [ "$certified" -ne 0 ]; then
+  echo "demo: the certification did not pass" >&2
+  exit "$certified"
+fi
+if [ "$ran" -ne 0 ] || [ "$lines" -eq 0 ]; then
+  echo "demo: utrace run failed" >&2
+  exit 1
+fi

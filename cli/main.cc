@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -167,7 +168,14 @@ int Main(int argc, char** argv) {
 }  // namespace utrace::cli
 
 int main(int argc, char** argv) {
-  utrace::cli::KeepStandardDescriptorsFree();
-  utrace::cli::GoWhereTheUserIs();
-  return utrace::cli::Main(argc, argv);
+  try {
+    utrace::cli::KeepStandardDescriptorsFree();
+    utrace::cli::GoWhereTheUserIs();
+    return utrace::cli::Main(argc, argv);
+  } catch (const std::exception& error) {  // out of memory, or a mistake of ours
+    fputs("utrace: internal error: ", stderr);
+    fputs(error.what(), stderr);
+    fputs("\n", stderr);
+    return utrace::cli::kExitRunFailed;
+  }
 }

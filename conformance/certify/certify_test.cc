@@ -51,7 +51,7 @@ class CertifyTest : public testing::Test {
   FILE* Open(const std::string& name) const { return fopen((dir_ + name).c_str(), "we"); }
 
   std::string Object(const std::string& name) const {
-    const std::string path = dir_ + "/" + name;
+    std::string path = dir_ + "/" + name;
     std::ofstream(path) << "an object";
     return path;
   }

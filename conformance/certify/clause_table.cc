@@ -64,7 +64,7 @@ bool ParseClause(std::string_view line, Clause* clause, std::string* reason) {
     }
   } else {
     const size_t stop = line.find(". ");
-    if (stop == std::string_view::npos || stop > 1 + std::string_view("ruling").size()) {
+    if (stop > 1 + std::string_view("ruling").size()) {  // or npos
       *reason = clause->id + " has no \"KIND. \" or \". \" behind its level";
       return false;
     }

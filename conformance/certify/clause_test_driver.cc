@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
 #include <string>
 
 #include "conformance/certify/certify.h"
@@ -19,9 +21,7 @@ std::string Environment(const char* name, const std::string& otherwise) {
   return value == nullptr ? otherwise : value;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int Main(int argc, char** argv) {
   utrace::certify::CertifyOptions options;
   CLI::App app("Certifies an implementation by clause tests, as a Bazel test.");
   app.add_option("--implementation", options.implementation, "the shared object")->required();
@@ -51,4 +51,15 @@ int main(int argc, char** argv) {
     raise(outcome.signal);
   }
   return outcome.exit_status;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return Main(argc, argv);
+  } catch (const std::exception& error) {  // out of memory, or a mistake of ours
+    fputs(error.what(), stderr);
+    return utrace::certify::ExitStatus(utrace::certify::Overall::kBroken);
+  }
 }

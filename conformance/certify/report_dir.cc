@@ -32,7 +32,7 @@ std::string ForeignEntry(const fs::path& directory, std::error_code* error) {
   const bool ours = HoldsCertificate(directory);
   for (auto entry = fs::directory_iterator(directory, *error);
        !*error && entry != fs::directory_iterator(); entry.increment(*error)) {
-    const std::string name = entry->path().filename();
+    std::string name = entry->path().filename();
     const bool known = name == kLogs || std::find(std::begin(kOurFiles), std::end(kOurFiles),
                                                   name) != std::end(kOurFiles);
     if (!ours || !known) return name;

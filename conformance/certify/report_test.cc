@@ -141,7 +141,7 @@ void ExpectValid(const json& root, const json& schema, const json& value, const 
     }
     for (const auto& [name, item] : value.items()) {
       ASSERT_TRUE(schema["properties"].contains(name)) << at << "." << name << " is not described";
-      ExpectValid(root, schema["properties"][name], item, at + "." + name);
+      ExpectValid(root, schema["properties"][name], item, std::string(at).append(".").append(name));
     }
   }
 }

@@ -1,8 +1,8 @@
 // An implementation none of whose functions returns.
 #include <unistd.h>
 
-#define UTRACE_BROKEN(name)                                         \
+#define UTRACE_BROKEN(name)                                       \
   extern "C" __attribute__((visibility("default"))) void name() { \
-    for (;;) pause();                                               \
+    for (;;) pause();                                             \
   }
 #include "conformance/certify/broken/functions.inc"
