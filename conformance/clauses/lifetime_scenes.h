@@ -62,6 +62,16 @@ inline void DetachRaw(utrace_task* task, utrace_engine* engine) {
   }
 }
 
+// Attaches and drops an engine, and waits for its release. A wrong release that was under way at the
+// call's beginning has happened by the end.
+inline void PassBy(utrace_task* task) {
+  TestEngine engine("passing by");
+  if (engine.Attach(task) != 0) Failed("attaching an engine that passes by");
+  engine.DetachAndWait();
+  engine.Put();
+  engine.Await(What::kRelease);
+}
+
 }  // namespace utrace::kit
 
 #endif  // CONFORMANCE_CLAUSES_LIFETIME_SCENES_H_
