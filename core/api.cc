@@ -183,9 +183,10 @@ int utrace_barrier(utrace_task *task, utrace_engine *engine) {
 }
 
 int utrace_barrier_pid(utrace_pid *pid, utrace_engine *engine) {
-  int status = 0;
-  Task *task = utrace::Live(pid, &status);
-  return task == nullptr ? status : utrace_barrier(task, engine);
+  // Also while the task is being reaped: report_reap is waited for [BAR-10]. Afterwards the engine is
+  // detached, and so -ESRCH.
+  if (utrace::Unusable(pid)) return -EINVAL;
+  return utrace_barrier(pid->task, engine);
 }
 
 int utrace_prepare_examine(utrace_task *task, utrace_engine *engine, utrace_examiner *examiner) {

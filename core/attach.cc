@@ -37,6 +37,14 @@ bool Task::Insert(EngineObject &engine) {
   return true;
 }
 
+int Task::AdoptOrNoMemory(std::string *error) {
+  try {
+    return host_->Adopt(error);
+  } catch (const std::bad_alloc &) {
+    return -ENOMEM;
+  }
+}
+
 EngineObject *Task::Attach(int flags, const utrace_engine_ops *ops, void *data, int *status,
                            std::string *error) {
   constexpr int kKnown = UTRACE_ATTACH_CREATE | UTRACE_ATTACH_EXCLUSIVE | UTRACE_ATTACH_MATCH_OPS |
@@ -90,13 +98,23 @@ EngineObject *Task::Attach(int flags, const utrace_engine_ops *ops, void *data, 
       }
       if (!adopted_) {
         lock.unlock();
-        const int adopted = host_->Adopt(error);
+        const int adopted = AdoptOrNoMemory(error);
         lock.lock();
         if (adopted < 0) {
           *status = adopted;
           break;
         }
         continue;
+      }
+      if (life_ == Life::kDead) {
+        // The parent may have reaped it, and the host not have heard of it yet [ATT-10].
+        lock.unlock();
+        const bool exists = host_->Exists();
+        lock.lock();
+        if (!exists || life_ != Life::kDead) {
+          *status = -ESRCH;
+          break;
+        }
       }
       if ((flags & UTRACE_ATTACH_EXCLUSIVE) != 0 && FindMatch(flags, ops, data) != nullptr) {
         *status = -EEXIST;

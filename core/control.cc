@@ -50,7 +50,8 @@ int Task::SetEvents(EngineObject &engine, unsigned long events) {
     if (engine.in_callback && Current() != this) {
       if (cleared != 0) engine.cleared_during_callback = true;
       // The same mask once more asks whether that callback is over [EVT-12].
-      if (engine.cleared_during_callback && added == 0) result = -EINPROGRESS;
+      const bool asks_again = engine.cleared_during_callback && added == 0;
+      if (cleared != 0 || asks_again) result = -EINPROGRESS;
     }
   }
   if (changed) host_->InterestChanged(interest);

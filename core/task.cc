@@ -108,8 +108,9 @@ void Task::EndHold() {
 bool Task::IsReaped() {
   {
     MutexLock lock(mutex_);
-    if (life_ == Life::kReaped) return true;
-    if (adopted_) return false;
+    if (life_ >= Life::kReaping) return true;
+    // Of a dead task the parent's wait may have returned before the host heard of it.
+    if (adopted_ && life_ != Life::kDead) return false;
   }
   return !host_->Exists();
 }

@@ -189,6 +189,7 @@ class Task final : public utrace_task {
 
   // attach.cc
   EngineObject *FindMatch(int flags, const utrace_engine_ops *ops, const void *data);
+  int AdoptOrNoMemory(std::string *error);
   bool Insert(EngineObject &engine);
   void RemoveDetached(std::vector<EngineObject *> &removed);
   static void DropAll(const std::vector<EngineObject *> &engines);

@@ -5,8 +5,9 @@
 #include <sys/wait.h>
 
 #include <cerrno>
-#include <cstdlib>
+#include <chrono>
 #include <thread>
+#include <utility>
 
 #include "core/linux/linux_task.h"
 #include "core/task.h"
@@ -18,8 +19,12 @@ thread_local Lane *current_lane = nullptr;
 
 // What every wait of a lane has in common: all kinds of children, but no other thread's.
 constexpr int kOwnTracees = __WALL | __WNOTHREAD;
+// A callback that takes longer is taken to be blocked.
+constexpr std::chrono::milliseconds kLongCallback{50};
 
 }  // namespace
+
+std::mutex Lane::mutex_;
 
 Lane *Lane::Current() { return current_lane; }
 
@@ -36,71 +41,91 @@ Lane *Lane::Start() {
   return lane;
 }
 
-// ---- Posted work ---------------------------------------------------------------------------------
+// ---- Requests --------------------------------------------------------------------------------------
 
-void Lane::Post(std::function<void()> work) {
+void Lane::Queue(Asked &asked, Requests requests) {
+  asked.requests |= requests;
+  ++asked_count_;
+  if (asked.queued) return;
+  asked.task->core().Ref();
+  asked.queued = true;
+  asked.next = nullptr;
+  (asked_last_ == nullptr ? asked_first_ : asked_last_->next) = &asked;
+  asked_last_ = &asked;
+}
+
+void Lane::Ask(Asked &asked, Requests requests) {
   {
     const std::lock_guard lock(mutex_);
-    posted_.push_back(std::move(work));
-    ++posted_count_;
+    Queue(asked, requests);
   }
   bell_.Ring();
 }
 
-void Lane::Call(const std::function<void()> &work) {
-  if (Current() == this) {
-    work();
-    return;
-  }
+void Lane::AskPromptly(Asked &asked, Requests requests) {
   std::unique_lock lock(mutex_);
-  posted_.push_back(work);
-  const uint64_t mine = ++posted_count_;
+  Queue(asked, requests);
+  const uint64_t mine = asked_count_;
+  lock.unlock();
+  bell_.Ring();
+  // Two lanes that waited for each other would wait for ever.
+  if (Current() != nullptr) return;
+  lock.lock();
+  while (served_count_ < mine) {
+    if (in_callback_ == 0) {
+      progress_.wait(lock);
+    } else if (progress_.wait_for(lock, kLongCallback) == std::cv_status::timeout &&
+               in_callback_ != 0) {
+      return;
+    }
+  }
+}
+
+void Lane::CallAndWait(Caller &caller) {
+  std::unique_lock lock(mutex_);
+  (callers_last_ == nullptr ? callers_first_ : callers_last_->next) = &caller;
+  callers_last_ = &caller;
   lock.unlock();
   bell_.Ring();
   lock.lock();
-  progress_.wait(lock, [&] { return done_count_ >= mine; });
+  progress_.wait(lock, [&] { return caller.done; });
 }
 
-void Lane::PostPromptly(std::function<void()> work) {
-  if (Current() == this) {
-    work();
-    return;
-  }
-  if (Current() != nullptr) {  // two lanes that wait for each other would wait for ever
-    Post(std::move(work));
-    return;
-  }
+void Lane::ServeAsked() {
   std::unique_lock lock(mutex_);
-  posted_.push_back(std::move(work));
-  const uint64_t mine = ++posted_count_;
-  lock.unlock();
-  bell_.Ring();
-  lock.lock();
-  progress_.wait(lock, [&] { return done_count_ >= mine || in_callback_ > 0; });
-}
-
-void Lane::RunPosted() {
-  std::vector<std::function<void()>> work;
   for (;;) {
-    {
-      const std::lock_guard lock(mutex_);
-      if (posted_.empty()) return;
-      work.swap(posted_);
-    }
-    for (auto &item : work) {
-      item();
-      const std::lock_guard lock(mutex_);
-      ++done_count_;
+    if (Caller *caller = callers_first_) {
+      callers_first_ = caller->next;
+      if (callers_first_ == nullptr) callers_last_ = nullptr;
+      lock.unlock();
+      caller->Run();
+      lock.lock();
+      caller->done = true;  // it may be gone right after
       progress_.notify_all();
+      continue;
     }
-    work.clear();
+    Asked *const asked = asked_first_;
+    if (asked == nullptr) {
+      served_count_ = asked_count_;
+      progress_.notify_all();
+      return;
+    }
+    asked_first_ = asked->next;
+    if (asked_first_ == nullptr) asked_last_ = nullptr;
+    asked->queued = false;
+    const Requests requests = std::exchange(asked->requests, 0);
+    LinuxTask *const task = asked->task;
+    lock.unlock();
+    task->Serve(requests);
+    task->core().Unref();
+    lock.lock();
   }
 }
 
 Lane::CallbackRegion::CallbackRegion() {
   Lane *lane = Current();
   if (lane == nullptr) return;
-  const std::lock_guard lock(lane->mutex_);
+  const std::lock_guard lock(mutex_);
   ++lane->in_callback_;
   lane->progress_.notify_all();
 }
@@ -108,7 +133,7 @@ Lane::CallbackRegion::CallbackRegion() {
 Lane::CallbackRegion::~CallbackRegion() {
   Lane *lane = Current();
   if (lane == nullptr) return;
-  const std::lock_guard lock(lane->mutex_);
+  const std::lock_guard lock(mutex_);
   --lane->in_callback_;
 }
 
@@ -156,7 +181,7 @@ void Lane::Run() {
   pthread_sigmask(SIG_UNBLOCK, &ring, nullptr);
 
   for (;;) {
-    RunPosted();
+    ServeAsked();
     // Deaths are only looked at: a zombie goes to its real parent when its report is made.
     siginfo_t info{};
     const int status =

@@ -7,8 +7,8 @@
 
 #include <condition_variable>
 #include <csignal>
-#include <functional>
 #include <mutex>
+#include <type_traits>
 #include <unordered_map>
 #include <vector>
 
@@ -18,6 +18,26 @@ namespace utrace::linux_host {
 
 class LinuxTask;
 
+// What is asked of a task's lane. Requests of one kind that have not been served yet are one.
+using Requests = unsigned;
+constexpr Requests kAskWake = 1U << 0;       // no engine holds it any longer
+constexpr Requests kAskReport = 1U << 1;     // Urgency::kReport
+constexpr Requests kAskInterrupt = 1U << 2;  // Urgency::kInterrupt
+constexpr Requests kAskTakeOver = 1U << 3;   // Urgency::kTakeOver
+constexpr Requests kAskInterest = 1U << 4;   // events were added
+constexpr Requests kAskRelease = 1U << 5;    // its last engine left
+constexpr Requests kAskDead = 1U << 6;       // its pidfd says that it died
+constexpr Requests kAskReaped = 1U << 7;     // its pidfd says that it was reaped
+
+// The part of a task that queues it on a lane; one lock guards those of all lanes, since a task may
+// change its lane.
+struct Asked {
+  LinuxTask *task = nullptr;  // referenced while queued
+  Requests requests = 0;
+  bool queued = false;
+  Asked* next = nullptr;
+};
+
 class Lane {
  public:
   // Starts the thread; it lives as long as the process. If the process dies, the kernel lets all
@@ -26,14 +46,27 @@ class Lane {
   // The lane that the calling thread is; null elsewhere.
   static Lane *Current();
 
-  // Runs `work` on the lane, in order of posting, between events. Any thread; does not wait.
-  void Post(std::function<void()> work);
-  // Posts and waits until it has run; at once if the caller is the lane. Any thread. A callback that
-  // blocks on the lane delays it.
-  void Call(const std::function<void()> &work);
-  // Posts and waits until it has run, unless the lane is inside a callback (then it will run when
-  // that ends). From another lane: does not wait.
-  void PostPromptly(std::function<void()> work);
+  // Has `asked.task` serve `requests` on the lane, between events. Any thread; neither waits nor
+  // allocates.
+  void Ask(Asked &asked, Requests requests);
+  // Asks, and waits until it was served, unless a callback keeps the lane from it: then it is served
+  // when that ends. From another lane: does not wait.
+  void AskPromptly(Asked &asked, Requests requests);
+  // Runs `work()` on the lane and waits for it; at once if the caller is the lane. Any thread. A
+  // callback that blocks on the lane delays it.
+  template <typename Work>
+  void Call(Work &&work) {
+    if (Current() == this) {
+      work();
+      return;
+    }
+    struct Errand final : Caller {
+      explicit Errand(std::remove_reference_t<Work> &errand_work) : work(errand_work) {}
+      void Run() override { work(); }
+      std::remove_reference_t<Work> &work;
+    } errand(work);
+    CallAndWait(errand);
+  }
 
   // ---- On the lane only. ----
 
@@ -56,21 +89,36 @@ class Lane {
   std::unordered_map<pid_t, int> &unannounced() { return unannounced_; }
 
  private:
+  // On the stack of a thread that waits.
+  struct Caller {
+    virtual ~Caller() = default;
+    virtual void Run() = 0;
+    Caller *next = nullptr;
+    bool done = false;
+  };
+
   Lane() = default;
   void Run();
-  void RunPosted();
+  void CallAndWait(Caller &caller);
+  void Queue(Asked &asked, Requests requests);
+  void ServeAsked();
   void Dispatch(pid_t tid, const siginfo_t &info);
+
+  // Of all lanes: guards every Asked, and what is said below.
+  static std::mutex mutex_;
 
   Bell bell_;
   std::unordered_map<pid_t, LinuxTask *> tasks_;
   std::unordered_map<pid_t, int> unannounced_;
 
-  std::mutex mutex_;
-  std::condition_variable progress_;  // with mutex_: posted work ran, or a callback began
+  std::condition_variable progress_;  // with mutex_: something was served, or a callback began
   // ---- Guarded by mutex_. ----
-  std::vector<std::function<void()>> posted_;
-  uint64_t posted_count_ = 0;
-  uint64_t done_count_ = 0;
+  Asked *asked_first_ = nullptr;
+  Asked *asked_last_ = nullptr;
+  Caller *callers_first_ = nullptr;
+  Caller *callers_last_ = nullptr;
+  uint64_t asked_count_ = 0;
+  uint64_t served_count_ = 0;
   uint32_t in_callback_ = 0;
 };
 

@@ -19,7 +19,6 @@ using Region = Lane::CallbackRegion;
 
 constexpr unsigned long kCloneVfork = 0x4000;
 constexpr unsigned long kCloneVm = 0x100;
-constexpr unsigned long kCloneThread = 0x10000;
 constexpr int kOwnTracees = __WALL | __WNOTHREAD;
 
 unsigned long EventMessage(pid_t tid) {

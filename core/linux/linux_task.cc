@@ -25,6 +25,12 @@ unsigned long Needed(unsigned long interest) {
   return interest & (kOptionEvents | UTRACE_EVENT_SYSCALL);
 }
 
+// The kernel names the tracing thread; zero if it is gone.
+pid_t ProcessOf(pid_t tid) {
+  const auto status = ReadStatus(tid);
+  return status ? status->tgid : 0;
+}
+
 // Whether one of our own threads is traced, directly or through other tracers, by process `tgid`.
 bool TracesUs(pid_t tgid) {
   constexpr int kLongestChain = 16;
@@ -33,7 +39,7 @@ bool TracesUs(pid_t tgid) {
     for (int i = 0; i < kLongestChain && traced != 0; ++i) {
       const auto status = ReadStatus(traced);
       traced = status ? status->tracer : 0;
-      if (traced == tgid) return true;
+      if (traced != 0 && ProcessOf(traced) == tgid) return true;
     }
   }
   return false;
@@ -42,7 +48,9 @@ bool TracesUs(pid_t tgid) {
 }  // namespace
 
 LinuxTask::LinuxTask(pid_t tid, pid_t tgid, uint64_t start_time, bool kernel_thread)
-    : tid_(tid), tgid_(tgid), start_time_(start_time), kernel_thread_(kernel_thread) {}
+    : tid_(tid), tgid_(tgid), start_time_(start_time), kernel_thread_(kernel_thread) {
+  asked_.task = this;
+}
 
 LinuxTask::~LinuxTask() { LinuxHost::Get().Forget(this, tid()); }
 
@@ -136,9 +144,10 @@ int LinuxTask::ExplainRefusal(int error_number, std::string *error) {
     *error = who + " belongs to this very process, which cannot trace itself";
     return -EPERM;
   }
-  if (status && status->tracer == getpid()) return -EAGAIN;
-  if (status && status->tracer != 0) {
-    *error = who + " is already traced by " + DescribeProcess(status->tracer) +
+  const pid_t tracer = status && status->tracer != 0 ? ProcessOf(status->tracer) : 0;
+  if (tracer == getpid()) return -EAGAIN;
+  if (tracer != 0) {
+    *error = who + " is already traced by " + DescribeProcess(tracer) +
              "; a thread has one ptracer: end that one first, or attach through it";
     return -EPERM;
   }
@@ -182,70 +191,70 @@ bool LinuxTask::IsStillStopped() {
 void LinuxTask::RequestSafePoint(Urgency urgency) {
   Lane *const lane = lane_.load();
   if (lane == nullptr) return;
-  core_->Ref();
-  const auto work = [this, urgency] {
-    if (traced_here_) {
-      switch (place_) {
-        case Place::kRunning:
-          if (urgency == Urgency::kInterrupt) {
-            interrupt_wanted_ = true;
-            Interrupt();
-          } else if (!(in_syscall_ && syscalls_stop_)) {
-            // Inside a call whose exit stops, the report waits for that [CTL-22].
-            Interrupt();
-          }
-          break;
-        case Place::kListening:
-          if (urgency == Urgency::kTakeOver) Interrupt();
-          break;
-        default:
-          // In the lane's hands: it looks for what is due before it lets the task go.
-          if (urgency == Urgency::kInterrupt && place_ == Place::kKernel) interrupt_wanted_ = true;
-          break;
-      }
-    }
-    core_->Unref();
-  };
-  if (lane == Lane::Current()) {
-    work();
+  const Requests request = urgency == Urgency::kReport      ? kAskReport
+                           : urgency == Urgency::kInterrupt ? kAskInterrupt
+                                                            : kAskTakeOver;
+  // Of a running task: it shall not get past its next safe point once this call has returned.
+  if (running_.load()) {
+    lane->AskPromptly(asked_, request);
   } else {
-    lane->Post(work);
+    lane->Ask(asked_, request);
   }
 }
 
 void LinuxTask::RequestWake() {
-  Lane *const lane = lane_.load();
-  if (lane == nullptr) return;
-  core_->Ref();
-  lane->Post([this] {
-    Wake();
-    core_->Unref();
-  });
+  if (Lane *const lane = lane_.load()) lane->Ask(asked_, kAskWake);
 }
 
 void LinuxTask::InterestChanged(unsigned long interest) {
   Lane *const lane = lane_.load();
   if (lane == nullptr) return;
   if (interest == 0) {
-    core_->Ref();
-    lane->Post([this] {
-      if (traced_here_ && core_->Interest() == 0 &&
-          (place_ == Place::kRunning || place_ == Place::kListening)) {
-        Interrupt();
-      }
-      core_->Unref();
-    });
+    lane->Ask(asked_, kAskRelease);
     return;
   }
   // A task in the lane's hands is set up by its engines' masks when it is let go: the lane marks it
   // running before it reads them.
   if (!running_.load()) return;
   if ((Needed(interest) & ~configured_.load()) == 0) return;
-  core_->Ref();
-  lane->PostPromptly([this] {
-    Reconfigure(core_->Interest());
-    core_->Unref();
-  });
+  if (lane == Lane::Current()) {
+    Reconfigure(interest);
+  } else {
+    lane->AskPromptly(asked_, kAskInterest);
+  }
+}
+
+void LinuxTask::Serve(Requests requests) {
+  if ((requests & kAskDead) != 0) OnPidfd(false);
+  if ((requests & kAskReaped) != 0) OnPidfd(true);
+  if (!traced_here_) return;
+  if ((requests & kAskWake) != 0) Wake();
+  if ((requests & kAskInterest) != 0) Reconfigure(core_->Interest());
+  if (!traced_here_) return;
+  switch (place_) {
+    case Place::kRunning:
+      if ((requests & kAskInterrupt) != 0) {
+        interrupt_wanted_ = true;
+        Interrupt();
+      } else if ((requests & kAskReport) != 0 && !(in_syscall_ && syscalls_stop_)) {
+        // Inside a call whose exit stops, the report waits for that [CTL-22].
+        Interrupt();
+      }
+      break;
+    case Place::kListening:
+      if ((requests & kAskTakeOver) != 0) Interrupt();
+      break;
+    case Place::kKernel:
+      // In the lane's hands: it looks for what is due before it lets the task go.
+      if ((requests & kAskInterrupt) != 0) interrupt_wanted_ = true;
+      break;
+    default:
+      break;
+  }
+  if ((requests & kAskRelease) != 0 && core_->Interest() == 0 &&
+      (place_ == Place::kRunning || place_ == Place::kListening)) {
+    Interrupt();
+  }
 }
 
 void LinuxTask::Reconfigure(unsigned long interest) {

@@ -78,8 +78,10 @@ class LinuxTask final : public HostTask {
   // A tracee that is not in the lane's table: a newborn not announced yet, or a renamed thread.
   static void OnUnknown(Lane &lane, pid_t tid, const siginfo_t &info);
 
-  // ---- Called by the watcher of pidfds, on the lane ------------------------------------------------
-  void OnPidfd(bool reaped);
+  void Serve(Requests requests);
+
+  // For the watcher of pidfds: what it asks the lane with.
+  Asked &asked() { return asked_; }
 
   // Any thread. Waits while a lane traces the task; whether one did.
   bool AwaitUntraced();
@@ -108,6 +110,7 @@ class LinuxTask final : public HostTask {
 
   // linux_task.cc
   int Seize(std::string *error);
+  void OnPidfd(bool reaped);
   int ExplainRefusal(int error_number, std::string *error);
   void Interrupt();
   void Reconfigure(unsigned long interest);
@@ -178,6 +181,7 @@ class LinuxTask final : public HostTask {
   std::atomic<uint64_t> start_time_;  // changes with the id, by exec of a thread
   const bool kernel_thread_;
   Task *core_ = nullptr;
+  Asked asked_;
   // Set when seized; stays when released, since requests may be on their way.
   std::atomic<Lane *> lane_{nullptr};
   // What the running task is set up to report, for InterestChanged; see KernelOptions and kSyscalls.

@@ -16,16 +16,6 @@ namespace {
 
 constexpr int kLookEveryMs = 50;
 
-// Hands a notice to the task's lane; the reference that keeps the task is dropped there.
-void Tell(LinuxTask *task, Lane *lane, bool reaped, bool drop) {
-  task->core().Ref();
-  lane->Post([task, reaped, drop] {
-    task->OnPidfd(reaped);
-    if (drop) task->core().Unref();
-    task->core().Unref();
-  });
-}
-
 }  // namespace
 
 PidfdWatcher::PidfdWatcher(bool thread_pidfds)
@@ -74,6 +64,7 @@ void PidfdWatcher::Run() {
     epoll_event events[64];
     const int count =
         epoll_wait(epoll_.get(), events, 64, thread_pidfds_ ? -1 : kLookEveryMs);
+    std::vector<LinuxTask *> dropped;
     for (int i = 0; i < count; ++i) {
       const std::lock_guard lock(mutex_);
       const auto found = by_id_.find(events[i].data.u64);
@@ -82,29 +73,32 @@ void PidfdWatcher::Run() {
       Watched &watched = watched_[task];
       const bool reaped = (events[i].events & EPOLLHUP) != 0;
       if (reaped) {
-        Tell(task, watched.lane, true, true);
+        watched.lane->Ask(task->asked(), kAskReaped);
         by_id_.erase(found);
         watched_.erase(task);
+        dropped.push_back(task);
       } else if (watched.wants_death && !watched.told_death) {
         watched.told_death = true;
-        Tell(task, watched.lane, false, false);
+        watched.lane->Ask(task->asked(), kAskDead);
       }
     }
-    if (!thread_pidfds_) LookAtReaped();
+    if (!thread_pidfds_) LookAtReaped(dropped);
+    // Not under the lock: the last reference may take the task with it.
+    for (LinuxTask *task : dropped) task->core().Unref();
   }
 }
 
-void PidfdWatcher::LookAtReaped() {
+void PidfdWatcher::LookAtReaped(std::vector<LinuxTask *> &dropped) {
   const std::lock_guard lock(mutex_);
-  std::vector<LinuxTask *> reaped;
-  for (const auto &[task, watched] : watched_) {
-    if (!task->Exists()) reaped.push_back(task);
-  }
-  for (LinuxTask *task : reaped) {
-    Watched &watched = watched_[task];
-    Tell(task, watched.lane, true, true);
-    by_id_.erase(watched.id);
-    watched_.erase(task);
+  for (auto it = watched_.begin(); it != watched_.end();) {
+    if (it->first->Exists()) {
+      ++it;
+      continue;
+    }
+    it->second.lane->Ask(it->first->asked(), kAskReaped);
+    by_id_.erase(it->second.id);
+    dropped.push_back(it->first);
+    it = watched_.erase(it);
   }
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <mutex>
 #include <unordered_map>
+#include <vector>
 
 #include "core/linux/fd.h"
 
@@ -35,7 +36,7 @@ class PidfdWatcher {
   };
 
   void Run();
-  void LookAtReaped();
+  void LookAtReaped(std::vector<LinuxTask *> &dropped);
 
   const bool thread_pidfds_;
   Fd epoll_;

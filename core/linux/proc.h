@@ -26,7 +26,7 @@ std::optional<ProcStat> ReadStat(pid_t tid);
 // From /proc/TID/status; bit N-1 stands for signal N.
 struct ProcStatus {
   pid_t tgid = 0;
-  pid_t tracer = 0;  // the tracing thread's process
+  pid_t tracer = 0;  // the tracing thread
   uint64_t pending = 0;         // of the thread
   uint64_t shared_pending = 0;  // of the process
   uint64_t blocked = 0;
