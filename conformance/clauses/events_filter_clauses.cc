@@ -375,6 +375,7 @@ CLAUSE_TEST(EVT_16, ExecReachesOnlyItsEngines) {
   Puppet& puppet = Spawn();
   Crowd crowd(puppet);
   puppet.Exec();
+  puppet.Call(SYS_getppid);
   puppet.AwaitIdle();
   crowd.Check(UTRACE_EVENT(EXEC));
 }
