@@ -103,7 +103,8 @@ CLAUSE_TEST(API_08, PidFormsActOnTheNamedTask) {
   puppet.Call(kMarker);
   thread.Call(kMarker);
   EXPECT_EQ(1, engine.CountSyscall(What::kSyscallEntry, kMarker));
-  ASSERT_EQ(0, api().utrace_set_events_pid(pid, engine.get(), kExit));
+  // It may be in a callback for one of its channel's calls.
+  AssertOneOf(api().utrace_set_events_pid(pid, engine.get(), kExit), {0, -EINPROGRESS});
   thread.Call(kMarker);
   EXPECT_EQ(1, engine.CountSyscall(What::kSyscallEntry, kMarker));
   EXPECT_EQ(1, engine.CountSyscall(What::kSyscallExit, kMarker));
@@ -223,7 +224,9 @@ CLAUSE_TEST(API_09, FieldsAreReadable) {
   engine.On(What::kSyscallEntry, [&](Report& report) -> uint32_t {
     EXPECT_EQ(engine.ops(), report.engine->ops);
     EXPECT_EQ(engine.data(), report.engine->data);
-    EXPECT_EQ(kEntry | UTRACE_EVENT(QUIESCE), report.engine->flags & UTRACE_EVENT_ALL);
+    if (report.syscall == kMarker) {
+      EXPECT_EQ(kEntry | UTRACE_EVENT(QUIESCE), report.engine->flags & UTRACE_EVENT_ALL);
+    }
     return PassThrough(report);
   });
   ASSERT_EQ(0, engine.Attach(task));
@@ -235,12 +238,13 @@ CLAUSE_TEST(API_09, FieldsAreReadable) {
   };
   expect(0);
   for (int bit = 0; bit < UTRACE_EVENT_BITS; ++bit) {
-    ASSERT_EQ(0, engine.SetEvents(1UL << bit));
+    AssertOneOf(engine.SetEvents(1UL << bit), {0, -EINPROGRESS});
     expect(1UL << bit);
   }
-  ASSERT_EQ(0, engine.SetEvents(UTRACE_EVENT_ALL));
+  AssertOneOf(engine.SetEvents(UTRACE_EVENT_ALL), {0, -EINPROGRESS});
   expect(UTRACE_EVENT_ALL);
-  ASSERT_EQ(0, engine.SetEvents(kEntry | UTRACE_EVENT(QUIESCE)));
+  // In force at once, also for a callback that begins while an old one is still running.
+  AssertOneOf(engine.SetEvents(kEntry | UTRACE_EVENT(QUIESCE)), {0, -EINPROGRESS});
   puppet.Call(kMarker);
   engine.HoldNow();
   expect(kEntry | UTRACE_EVENT(QUIESCE));

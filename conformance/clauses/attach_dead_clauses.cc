@@ -204,6 +204,35 @@ CLAUSE_TEST_OF(AttachesToTheDead, ATT_11, DeadLeaderCanBeAttached) {
   ExpectOnlyReap(engine, puppet);
 }
 
+// Dead it is from the beginning of its death report, which the newcomer has missed.
+CLAUSE_TEST_OF(AttachesToTheDead, ATT_11, AttachedDuringTheDeathReport) {
+  Puppet& puppet = Spawn();
+  TaskRef task = Task(puppet);
+  Gate gate;
+  TestEngine first("first");
+  TestEngine last("last");
+  first.On(What::kDeath, [&](Report&) -> uint32_t {
+    gate.Wait();
+    return UTRACE_RESUME;
+  });
+  for (TestEngine* each : {&first, &last}) {
+    ASSERT_EQ(0, each->Attach(task));
+    ASSERT_EQ(0, each->SetEvents(UTRACE_EVENT(DEATH)));
+  }
+  puppet.BeginExitGroup();
+  gate.AwaitArrival();
+  TestEngine engine;
+  Controller attach("attach", [&] { return engine.Attach(task); });
+  attach.AwaitBlockedOrFinished();
+  if (attach.Finished()) {
+    EXPECT_EQ(-EALREADY, engine.SetEvents(UTRACE_EVENT(DEATH)));
+  }
+  gate.Open();
+  ASSERT_EQ(0, attach.Result());
+  ExpectOnlyReap(engine, puppet);
+  EXPECT_EQ(1, last.Count(What::kDeath));
+}
+
 CLAUSE_TEST_OF(AttachesToTheDead, ATT_11, SeveralEnginesOnAZombie) {
   Puppet& puppet = Spawn();
   TaskRef task = Task(puppet);

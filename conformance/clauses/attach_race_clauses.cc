@@ -18,7 +18,8 @@ constexpr int kCreate = UTRACE_ATTACH_CREATE;
 constexpr int kExclusive = UTRACE_ATTACH_EXCLUSIVE;
 constexpr int kData = UTRACE_ATTACH_MATCH_DATA;
 
-// Runs both at the same moment, each on a thread of its own, and waits for both.
+// Runs both at the same moment and waits for both; `one` on the test's own thread, where it may
+// abandon the test.
 void AtOnce(const std::function<void()>& one, const std::function<void()>& other) {
   std::atomic<int> ready{0};
   const auto start = [&ready](const std::function<void()>& what) {
@@ -26,9 +27,8 @@ void AtOnce(const std::function<void()>& one, const std::function<void()>& other
     while (ready < 2) sched_yield();
     what();
   };
-  std::thread thread([&] { start(other); });
+  const std::jthread thread([&] { start(other); });
   start(one);
-  thread.join();
 }
 
 }  // namespace
@@ -88,7 +88,7 @@ CLAUSE_TEST(ATT_20, TwoAttachesOnAFreshTaskBothGetEvents) {
   }
 }
 
-// Two threads of one untraced process at once, and a task object of its own for each caller.
+// Two threads of one untraced process at once, one of them twice.
 CLAUSE_TEST(ATT_20, TwoTasksOfOneProcessAtOnce) {
   constexpr int kRounds = 10;
   for (int round = 0; round < kRounds; ++round) {
@@ -97,6 +97,7 @@ CLAUSE_TEST(ATT_20, TwoTasksOfOneProcessAtOnce) {
     TestEngine a("a");
     TestEngine b("b");
     TestEngine c("c");
+    TaskRef task = Task(thread);
     int first = -1;
     int second = -1;
     int third = -1;
@@ -105,7 +106,7 @@ CLAUSE_TEST(ATT_20, TwoTasksOfOneProcessAtOnce) {
           first = a.AttachTid(puppet.tid());
           third = c.AttachTid(thread.tid());
         },
-        [&] { second = b.AttachTid(thread.tid()); });
+        [&] { second = b.Attach(task); });
     ASSERT_EQ(0, first);
     ASSERT_EQ(0, second);
     ASSERT_EQ(0, third);
@@ -272,6 +273,40 @@ CLAUSE_TEST(REF_05, DetachAndPutAgainstCallbacks) {
     EXPECT_EQ(0, engine->after_release()) << "a callback began after release";
     EXPECT_FALSE(engine->release_in_callback()) << "released while a callback was running";
     EXPECT_EQ(0, engine->overlaps());
+  }
+}
+
+// An engine that leaves while its task dies and is reaped: it is released once, after all else.
+CLAUSE_TEST(REF_05, DetachAndPutAgainstDyingAndReaping) {
+  constexpr int kRounds = 30;
+  for (int round = 0; round < kRounds; ++round) {
+    Puppet& puppet = Spawn();
+    TaskRef task = Task(puppet);
+    TestEngine leaving("leaving");
+    TestEngine staying("staying");
+    for (TestEngine* engine : {&leaving, &staying}) {
+      ASSERT_EQ(0, engine->Attach(task));
+      ASSERT_EQ(0,
+                engine->SetEvents(UTRACE_EVENT(EXIT) | UTRACE_EVENT(DEATH) | UTRACE_EVENT(REAP)));
+    }
+    staying.Put();
+    puppet.BeginExitGroup();
+    // Detaches now at one moment of the dying, now at another.
+    if (round % 3 == 1) leaving.Await(What::kExit);
+    if (round % 3 == 2) leaving.Await(What::kDeath);
+    AtOnce([&] { AwaitReaped(puppet); },
+           [&] {
+             ExpectOneOf(leaving.Control(UTRACE_DETACH), {0, -EINPROGRESS, -EALREADY, -ESRCH});
+             leaving.Put();
+           });
+    for (TestEngine* engine : {&leaving, &staying}) {
+      engine->Await(What::kRelease);
+      EXPECT_EQ(1, engine->releases());
+      EXPECT_EQ(0, engine->after_release()) << Describe(engine->Log());
+      EXPECT_FALSE(engine->release_in_callback());
+      EXPECT_EQ(What::kRelease, engine->Log().back().what) << Describe(engine->Log());
+    }
+    EXPECT_EQ(1, staying.Count(What::kReap));
   }
 }
 

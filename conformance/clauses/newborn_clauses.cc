@@ -277,6 +277,44 @@ CLAUSE_TEST(ATT_16, ControllerNeverOvertakesTheReport) {
   EXPECT_LT(0, tries);
 }
 
+// The callback of another task is a caller like any other.
+CLAUSE_TEST(ATT_16, AnotherTasksCallbackNeverOvertakesTheReport) {
+  constexpr long kBirths = 50;
+  Puppet& parent = Spawn("parent");
+  Puppet& rival = Spawn("rival");
+  OpsTable ops;
+  std::atomic<pid_t> newest{0};
+  int childs = 0;
+  int foreign = 0;
+  const int flags = UTRACE_ATTACH_CREATE | UTRACE_ATTACH_EXCLUSIVE;
+  TestEngine host("parent's");
+  host.KeepLog(false);
+  host.On(What::kClone, [&](Report& report) -> uint32_t {
+    newest = report.child_tid;
+    const EngineRef engine = AttachTask(report.child, flags, ops.get(), &childs);
+    EXPECT_TRUE(engine.ok()) << ErrnoName(engine.error());
+    return PassThrough(report);
+  });
+  TestEngine meddler("meddler");
+  meddler.KeepLog(false);
+  meddler.On(What::kSyscallEntry, [&](Report& report) -> uint32_t {
+    const pid_t tid = newest.exchange(0);
+    if (report.syscall != kMarker || tid == 0) return PassThrough(report);
+    const PidRef pid(api().utrace_pid_find(tid));
+    if (!pid.ok()) return PassThrough(report);
+    ExpectOneOf(AttachPid(pid, flags, ops.get(), &foreign).error(), {-EEXIST, -ESRCH});
+    return PassThrough(report);
+  });
+  ASSERT_EQ(0, host.Attach(Task(parent)));
+  ASSERT_EQ(0, host.SetEvents(UTRACE_EVENT(CLONE)));
+  ASSERT_EQ(0, meddler.Attach(Task(rival)));
+  ASSERT_EQ(0, meddler.SetEvents(UTRACE_EVENT(SYSCALL_ENTRY)));
+  parent.BeginForkBurst(kBirths);
+  while (!parent.Finished()) rival.Repeat(kMarker, 20);
+  EXPECT_LE(0, parent.Finish());
+  EXPECT_LE(kBirths, host.Count(What::kClone));
+}
+
 // ---- ATT-17 ------------------------------------------------------------------------------------
 
 CLAUSE_TEST(ATT_17, InterruptedWaitAttachesNothing) {
