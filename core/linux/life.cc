@@ -159,7 +159,7 @@ void LinuxTask::Renamed(pid_t leader_tid) {
     leader->Reaped();
     leader->core().Unref();
   }
-  if (const auto stat = ReadStat(leader_tid)) start_time_.store(stat->start_time);
+  identity_.store(IdentityOf(leader_tid, host.features()));
   if (host.features().thread_pidfds) {
     Fd pidfd = OpenPidfd(leader_tid, true);
     if (pidfd.valid()) host.watcher().Add(this, lane, std::move(pidfd), true);
@@ -327,7 +327,7 @@ void LinuxTask::OnPidfd(bool reaped) {
   // A leader that is dead while its threads live on: no wait shows it.
   if (!traced_here_ || death_reported_) return;
   const auto stat = ReadStat(tid());
-  if (!stat || !stat->IsDead() || stat->start_time != start_time_) return;
+  if (!stat || !stat->IsDead() || !Exists()) return;
   if (IsLastOfGroup()) return;  // the wait shows it
   Die(false);
 }

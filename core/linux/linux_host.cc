@@ -86,17 +86,17 @@ Task *LinuxHost::FindMade(pid_t tid) {
 }
 
 Task *LinuxHost::FindOrMake(pid_t tid) {
+  const uint64_t identity = IdentityOf(tid, features_);
   const auto stat = ReadStat(tid);
   const auto status = ReadStatus(tid);
-  if (!stat || !status) return nullptr;
+  if (identity == 0 || !stat || !status) return nullptr;
   const std::lock_guard lock(tasks_mutex_);
   const auto found = tasks_.find(tid);
-  if (found != tasks_.end() && found->second->start_time() == stat->start_time &&
+  if (found != tasks_.end() && found->second->identity() == identity &&
       found->second->core().TryRef()) {
     return &found->second->core();
   }
-  auto host_task = std::make_unique<LinuxTask>(tid, status->tgid, stat->start_time,
-                                               stat->IsKernelThread());
+  auto host_task = std::make_unique<LinuxTask>(tid, status->tgid, identity, stat->IsKernelThread());
   LinuxTask *const raw = host_task.get();
   auto *task = new Task(std::move(host_task));
   raw->Bind(task);

@@ -47,8 +47,8 @@ bool TracesUs(pid_t tgid) {
 
 }  // namespace
 
-LinuxTask::LinuxTask(pid_t tid, pid_t tgid, uint64_t start_time, bool kernel_thread)
-    : tid_(tid), tgid_(tgid), start_time_(start_time), kernel_thread_(kernel_thread) {
+LinuxTask::LinuxTask(pid_t tid, pid_t tgid, uint64_t identity, bool kernel_thread)
+    : tid_(tid), tgid_(tgid), identity_(identity), kernel_thread_(kernel_thread) {
   asked_.task = this;
 }
 
@@ -57,6 +57,8 @@ LinuxTask::~LinuxTask() { LinuxHost::Get().Forget(this, tid()); }
 // ---- Adoption --------------------------------------------------------------------------------------
 
 int LinuxTask::Adopt(std::string *error) {
+  // Found out here, where waiting is allowed, and not by the first utrace_control that asks for a step.
+  LinuxHost::Get().HasSingleStep();
   for (;;) {
     Lane *const lane = LinuxHost::Get().LaneFor(tgid_);
     int status = 0;
@@ -74,7 +76,7 @@ int LinuxTask::Adopt(std::string *error) {
 int LinuxTask::Seize(std::string *error) {
   if (traced_here_) return 0;
   const auto stat = ReadStat(tid());
-  if (!stat || stat->start_time != start_time_ || stat->state == 'X') {
+  if (!stat || !Exists() || stat->state == 'X') {
     *error = "thread " + std::to_string(tid()) + " is gone";
     return -ESRCH;
   }
@@ -177,8 +179,7 @@ bool LinuxTask::AwaitUntraced() {
 }
 
 bool LinuxTask::Exists() {
-  const auto stat = ReadStat(tid());
-  return stat && stat->start_time == start_time_ && stat->state != 'X';
+  return IdentityOf(tid(), LinuxHost::Get().features()) == identity_;
 }
 
 bool LinuxTask::IsStillStopped() {

@@ -38,12 +38,12 @@ namespace utrace::linux_host {
 
 class LinuxTask final : public HostTask {
  public:
-  // Identified by id and start time; neither traced nor stopped. `core` is set right after.
-  LinuxTask(pid_t tid, pid_t tgid, uint64_t start_time, bool kernel_thread);
+  // `identity` of IdentityOf; neither traced nor stopped. `core` is set right after.
+  LinuxTask(pid_t tid, pid_t tgid, uint64_t identity, bool kernel_thread);
   ~LinuxTask() override;
   void Bind(Task *core) { core_ = core; }
   Task &core() { return *core_; }
-  uint64_t start_time() const { return start_time_.load(); }
+  uint64_t identity() const { return identity_.load(); }
 
   // ---- HostTask ---------------------------------------------------------------------------------
   pid_t tid() const override { return tid_.load(); }
@@ -178,7 +178,7 @@ class LinuxTask final : public HostTask {
 
   std::atomic<pid_t> tid_;
   const pid_t tgid_;
-  std::atomic<uint64_t> start_time_;  // changes with the id, by exec of a thread
+  std::atomic<uint64_t> identity_;  // changes with the id, by exec of a thread
   const bool kernel_thread_;
   Task *core_ = nullptr;
   Asked asked_;
