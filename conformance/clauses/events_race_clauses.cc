@@ -49,7 +49,7 @@ class Hammer {
 // Children of one puppet, each with an engine for which a race is run while the child dies.
 class DyingChildren {
  public:
-  static constexpr int kChildren = 200;
+  static constexpr int kChildren = 100;
 
   struct Child {
     TestEngine watcher{
@@ -107,7 +107,7 @@ CLAUSE_TEST(EVT_11, NothingAfterZeroUnderLoad) {
   ASSERT_EQ(0, engine.AttachTid(puppet.tid()));
   puppet.BeginRepeat(SYS_getppid, 20000);
   std::vector<Span> spans;
-  for (int i = 0; i < 300; ++i) {
+  for (int i = 0; i < 200; ++i) {
     const unsigned long events = i % 2 == 0 ? UTRACE_EVENT_SYSCALL : UTRACE_EVENT(SYSCALL_ENTRY);
     ASSERT_EQ(0, engine.SetEvents(events)) << "only adds";
     std::this_thread::yield();
@@ -138,7 +138,7 @@ CLAUSE_TEST(EVT_11, NothingAfterZeroBesideAnotherEngine) {
   ASSERT_EQ(0, engine.AttachTid(puppet.tid()));
   puppet.BeginRepeat(SYS_getppid, 2000);
   std::vector<Span> spans;
-  for (int i = 0; i < 300; ++i) {
+  for (int i = 0; i < 200; ++i) {
     ASSERT_EQ(0, engine.SetEvents(UTRACE_EVENT_SYSCALL | kQuiesce));
     std::this_thread::yield();
     int result = engine.SetEvents(0);
@@ -163,7 +163,7 @@ CLAUSE_TEST(EVT_12, ZeroNeverComesBeforeTheCallbackEnded) {
   engine.KeepLog(false);
   ASSERT_EQ(0, engine.AttachTid(puppet.tid()));
   puppet.BeginRepeat(SYS_getppid, 5000);
-  for (int i = 0; i < 300; ++i) {
+  for (int i = 0; i < 200; ++i) {
     ASSERT_EQ(0, engine.SetEvents(UTRACE_EVENT_SYSCALL));
     std::this_thread::yield();
     int result = engine.SetEvents(0);
@@ -180,7 +180,7 @@ CLAUSE_TEST(EVT_08, NeverInProgressUnderLoad) {
   engine.KeepLog(false);
   ASSERT_EQ(0, engine.AttachTid(puppet.tid()));
   puppet.BeginRepeat(SYS_getppid, 1000);
-  for (int i = 0; i < 300; ++i) {
+  for (int i = 0; i < 200; ++i) {
     ASSERT_EQ(0, engine.SetEvents(UTRACE_EVENT(SYSCALL_ENTRY)));
     ASSERT_EQ(0, engine.SetEvents(UTRACE_EVENT_SYSCALL));
     ASSERT_EQ(0, engine.SetEvents(UTRACE_EVENT_SYSCALL | UTRACE_EVENT(JCTL)));
