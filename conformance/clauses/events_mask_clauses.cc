@@ -61,6 +61,16 @@ CLAUSE_TEST(EVT_01, BitsThatAreNoKindAreIgnored) {
   EXPECT_EQ(0, engine.Control(UTRACE_DETACH));
 }
 
+// Were they kept, leaving them out again would clear something.
+CLAUSE_TEST(EVT_01, BitsThatAreNoKindAreNotKept) {
+  Puppet& puppet = Spawn();
+  HeldCallback held(What::kSyscallEntry, puppet);
+  ASSERT_EQ(0, held.engine().SetEvents(held.events() | kNoKinds));
+  held.Begin();
+  EXPECT_EQ(0, held.engine().SetEvents(held.events()));
+  held.End();
+}
+
 CLAUSE_TEST(EVT_01, AnEngineBuildsOnItsOwnFlags) {
   Puppet& puppet = Spawn();
   TestEngine engine;

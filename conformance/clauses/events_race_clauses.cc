@@ -179,9 +179,9 @@ CLAUSE_TEST(EVT_08, NeverInProgressUnderLoad) {
   TestEngine engine;
   engine.KeepLog(false);
   ASSERT_EQ(0, engine.AttachTid(puppet.tid()));
+  ASSERT_EQ(0, engine.SetEvents(UTRACE_EVENT(SYSCALL_ENTRY)));
   puppet.BeginRepeat(SYS_getppid, 1000);
   for (int i = 0; i < 200; ++i) {
-    ASSERT_EQ(0, engine.SetEvents(UTRACE_EVENT(SYSCALL_ENTRY)));
     ASSERT_EQ(0, engine.SetEvents(UTRACE_EVENT_SYSCALL));
     ASSERT_EQ(0, engine.SetEvents(UTRACE_EVENT_SYSCALL | UTRACE_EVENT(JCTL)));
     // Back to the start; this one may be in progress.
