@@ -7,7 +7,6 @@ namespace utrace::kit {
 namespace {
 
 constexpr unsigned long kQuiesce = UTRACE_EVENT(QUIESCE);
-constexpr auto kTimeout = std::chrono::milliseconds(30);
 
 bool IsSignalReport(const Report& report) {
   return report.what == What::kSignal && report.signal_action() == UTRACE_SIGNAL_REPORT;
@@ -17,8 +16,7 @@ bool IsSignalReport(const Report& report) {
 void InterruptTimedCall(Puppet& puppet, TestEngine& engine, Timed call) {
   SCOPED_TRACE("call " + std::to_string(TimedNumber(call)));
   const int before = engine.Count(What::kSignal);
-  puppet.BeginTimed(call, kTimeout);
-  puppet.AwaitBlocked();
+  const auto timeout = BeginTimedAndSleep(puppet, call);
   const bool ended = PollUntil([&] {
     const int seen = engine.Count(What::kSignal);
     EXPECT_EQ(0, engine.Control(UTRACE_INTERRUPT));
@@ -28,7 +26,7 @@ void InterruptTimedCall(Puppet& puppet, TestEngine& engine, Timed call) {
   const TimedResult result = puppet.FinishTimed();
   EXPECT_LT(before, engine.Count(What::kSignal));
   EXPECT_EQ(TimedOutResult(call), result.result);
-  EXPECT_GE(result.elapsed_ns, std::chrono::nanoseconds(kTimeout).count());
+  EXPECT_GE(result.elapsed_ns, std::chrono::nanoseconds(timeout).count());
 }
 
 }  // namespace
@@ -234,8 +232,7 @@ CLAUSE_TEST(CTL_51, EpollWaitFailsAsAfterAStopSignal) {
   TestEngine engine("A");
   ASSERT_EQ(0, engine.AttachTid(puppet.tid()));
   ASSERT_EQ(0, engine.SetEvents(kQuiesce));
-  puppet.BeginTimed(Timed::kEpollWait, kTimeout);
-  puppet.AwaitBlocked();
+  BeginTimedAndSleep(puppet, Timed::kEpollWait);
   EXPECT_EQ(0, engine.Control(UTRACE_INTERRUPT));
   engine.AwaitEnded(What::kSignal);
   // Linux does not restart it; a host that can is not forbidden to.

@@ -7,14 +7,12 @@ namespace utrace::kit {
 namespace {
 
 constexpr unsigned long kQuiesce = UTRACE_EVENT(QUIESCE);
-constexpr auto kTimeout = std::chrono::milliseconds(30);
 
 // Asks for reports as long as the call lasts: one that began anew each time would never end.
 void ReportDuringTimedCall(Puppet& puppet, TestEngine& engine, Timed call) {
   SCOPED_TRACE("call " + std::to_string(TimedNumber(call)));
   const int before = CountUserReturns(engine.Log());
-  puppet.BeginTimed(call, kTimeout);
-  puppet.AwaitBlocked();
+  const auto timeout = BeginTimedAndSleep(puppet, call);
   const bool ended = PollUntil([&] {
     EXPECT_EQ(0, engine.Control(UTRACE_REPORT));
     return puppet.Finished();
@@ -22,7 +20,7 @@ void ReportDuringTimedCall(Puppet& puppet, TestEngine& engine, Timed call) {
   EXPECT_TRUE(ended) << "the call never ends";
   const TimedResult result = puppet.FinishTimed();
   EXPECT_EQ(TimedOutResult(call), result.result);
-  EXPECT_GE(result.elapsed_ns, std::chrono::nanoseconds(kTimeout).count());
+  EXPECT_GE(result.elapsed_ns, std::chrono::nanoseconds(timeout).count());
   puppet.Call(kMarker);
   EXPECT_LT(before, CountUserReturns(engine.Log()));
 }

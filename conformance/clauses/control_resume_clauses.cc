@@ -131,8 +131,7 @@ CLAUSE_TEST(CTL_31, OnATaskBlockedInACall) {
   TestEngine engine("A");
   ASSERT_EQ(0, engine.AttachTid(puppet.tid()));
   ASSERT_EQ(0, engine.SetEvents(kQuiesce));
-  puppet.BeginTimed(Timed::kEpollWait, std::chrono::milliseconds(20));
-  puppet.AwaitBlocked();
+  BeginTimedAndSleep(puppet, Timed::kEpollWait);
   EXPECT_EQ(0, engine.Control(UTRACE_RESUME));
   // epoll_wait is not restarted: an interruption would show.
   EXPECT_EQ(0, puppet.FinishTimed().result);

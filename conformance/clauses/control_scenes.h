@@ -5,6 +5,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -148,6 +149,23 @@ inline void ExpectRuns(PuppetThread& puppet) {
   puppet.StopSpin();
   puppet.Finish();
   EXPECT_EQ(puppet.nanny().pid(), puppet.Call(kMarker));
+}
+
+// Begins a timed call and waits until the puppet sleeps in it; returns its timeout. On a busy
+// machine a short one is over before that can be seen: then a longer one is begun.
+inline std::chrono::milliseconds BeginTimedAndSleep(PuppetThread& puppet, Timed call) {
+  for (auto timeout = std::chrono::milliseconds(30); timeout < std::chrono::seconds(4);
+       timeout *= 3) {
+    puppet.BeginTimed(call, timeout);
+    bool asleep = false;
+    PollUntil([&] {
+      asleep = puppet.TryAwaitBlocked(-1, std::chrono::milliseconds(0));
+      return asleep || puppet.Finished();
+    });
+    if (asleep) return timeout;
+    puppet.FinishTimed();
+  }
+  Broken("the puppet is never seen asleep in a timed call");
 }
 
 // Whether `engine` is still found on its task.

@@ -7,14 +7,12 @@ namespace utrace::kit {
 namespace {
 
 constexpr unsigned long kQuiesce = UTRACE_EVENT(QUIESCE);
-constexpr auto kTimeout = std::chrono::milliseconds(30);
 
 // The program must not be able to tell that it was asked to stop, again and again, for as long as
 // the call lasts: a call that began anew each time would never end.
 void StopDuringTimedCall(Puppet& puppet, TestEngine& engine, Timed call) {
   SCOPED_TRACE("call " + std::to_string(TimedNumber(call)));
-  puppet.BeginTimed(call, kTimeout);
-  puppet.AwaitBlocked();
+  const auto timeout = BeginTimedAndSleep(puppet, call);
   bool finished = false;
   const bool ended = PollUntil([&] {
     EXPECT_EQ(0, engine.Control(UTRACE_RESUME));
@@ -26,7 +24,7 @@ void StopDuringTimedCall(Puppet& puppet, TestEngine& engine, Timed call) {
   EXPECT_TRUE(ended) << "the call never ends";
   const TimedResult result = puppet.FinishTimed();
   EXPECT_EQ(TimedOutResult(call), result.result);
-  EXPECT_GE(result.elapsed_ns, std::chrono::nanoseconds(kTimeout).count());
+  EXPECT_GE(result.elapsed_ns, std::chrono::nanoseconds(timeout).count());
 }
 
 }  // namespace

@@ -74,7 +74,7 @@ CLAUSE_TEST(REP_09, FromReportSyscallEntry) {
   });
   for (TestEngine* engine : {&a, &b}) ASSERT_EQ(0, engine->AttachTid(puppet.tid()));
   ASSERT_EQ(0, b.SetEvents(kEntry));
-  ASSERT_EQ(0, a.SetEvents(kEntry | kExit));
+  ASSERT_EQ(0, a.SetEvents(kEntry));
   EXPECT_EQ(nanny().pid(), puppet.Call(kMarker));
   EXPECT_EQ(2, b.CountSyscall(What::kSyscallEntry, kMarker)) << Describe(b.Log());
   ExpectLeft(a, {What::kSyscallEntry});

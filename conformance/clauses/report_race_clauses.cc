@@ -175,7 +175,7 @@ CLAUSE_TEST(REP_15, TwoControllersAgainstAStreamOfReports) {
   keeper.KeepLog(false);
   ASSERT_EQ(0, keeper.Attach(task));
   ASSERT_EQ(0, keeper.SetEvents(kEntry | kExit));
-  puppet.BeginRepeat(kMarker, 8000);
+  puppet.BeginRepeat(kMarker, 4000);
   keeper.Await(What::kSyscallExit);
   TestEngine a("A", OpsTable().Without(What::kSyscallExit));
   a.KeepLog(false);
@@ -193,7 +193,7 @@ CLAUSE_TEST(REP_15, TwoControllersAgainstAStreamOfReports) {
       if (result != 0 && result != -EINPROGRESS && result != -ESRCH) ++wrong;
     }
   });
-  for (int round = 0; round < 300 && !puppet.Finished(); ++round) {
+  for (int round = 0; round < 150 && !puppet.Finished(); ++round) {
     EngineRef engine = AttachTask(task, UTRACE_ATTACH_CREATE, a.ops(), a.data());
     if (!engine.ok()) {
       ++wrong;
