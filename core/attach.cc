@@ -1,6 +1,7 @@
 // Attaching, looking up, and leaving [ATT-*, REF-*].
 #include <cerrno>
 #include <new>
+#include <system_error>
 
 #include "core/task.h"
 
@@ -41,6 +42,8 @@ int Task::AdoptOrNoMemory(std::string *error) {
   try {
     return host_->Adopt(error);
   } catch (const std::bad_alloc &) {
+    return -ENOMEM;
+  } catch (const std::system_error &) {  // a thread that could not be started
     return -ENOMEM;
   }
 }

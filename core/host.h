@@ -48,8 +48,8 @@ class HostTask {
   virtual void RequestSafePoint(Urgency urgency) = 0;
   // No engine holds the task any longer: the host shall call Task::OnWake.
   virtual void RequestWake() = 0;
-  // The union of the engines' masks changed; `interest` is zero if no engine is left, and then the
-  // host may let the task go (Task::TryRelease). Events of a newly added kind that happen after this
+  // The union of the engines' masks changed (Task::HostInterest); `interest` is zero if no engine is
+  // left, and then the host may let the task go (Task::TryRelease). Events of a newly added kind that happen after this
   // call returned must be reported.
   virtual void InterestChanged(unsigned long interest) = 0;
   // Whether a task that the core believes to be held is still in its stop (it may have been killed).

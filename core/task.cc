@@ -60,12 +60,17 @@ unsigned long Task::InterestLocked() const {
       interest |= engine->flags;
     }
   }
-  return any ? interest | UTRACE_EVENT(REAP) : 0;
+  return any ? interest | kAttached : 0;
+}
+
+unsigned long Task::HostInterest() {
+  MutexLock lock(mutex_);
+  return InterestLocked();
 }
 
 unsigned long Task::Interest() {
-  MutexLock lock(mutex_);
-  return InterestLocked();
+  const unsigned long interest = HostInterest();
+  return interest == 0 ? 0 : (interest & ~kAttached) | UTRACE_EVENT(REAP);
 }
 
 bool Task::SomeoneStops() const {

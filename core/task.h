@@ -120,6 +120,7 @@ class Task final : public utrace_task {
   int Barrier(EngineObject &engine);
   int PrepareExamine(EngineObject &engine, utrace_examiner &examiner);
   int FinishExamine(EngineObject &engine, const utrace_examiner &examiner);
+  // The public mask [EVT-15].
   unsigned long Interest();
   bool IsReaped();
   // Zero if the calling thread may touch the machine state now; else -EINVAL or -ESRCH [REG-04].
@@ -162,6 +163,10 @@ class Task final : public utrace_task {
   void OnEndingSignal();
 
   // ---- Host, any thread -----------------------------------------------------------------------
+
+  // What the engines asked for; zero if none is attached, else with kAttached.
+  static constexpr unsigned long kAttached = 1UL << UTRACE_EVENT_BITS;
+  unsigned long HostInterest();
 
   // Adopted: whether engines may come without Adopt. TryRelease makes it false unless an engine is
   // attached or on its way.

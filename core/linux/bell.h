@@ -31,6 +31,8 @@ class Bell {
   int WaitId(int id_type, id_t id, siginfo_t *info, int options);
   // Waits for a ring alone, and consumes it.
   void WaitForRing();
+  // The thread that Bind was called by.
+  pid_t thread() const { return thread_; }
 
  private:
   Atomic<uint32_t> rung_{0};

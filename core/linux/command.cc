@@ -17,13 +17,16 @@
 #include <cstring>
 
 #include "core/linux/linux_host.h"
+#include "core/linux/proc.h"
 
 namespace utrace::linux_host {
 
 // In memory shared with the child. A flag, so that the child waits without a system call that an
 // engine would see.
 struct Command::Gate {
-  std::atomic<uint32_t> open{0};
+  std::atomic<uint32_t> parked{0};  // by the child: it waits
+  std::atomic<uint32_t> open{0};    // by the starter: go
+  std::atomic<int> exec_error{0};   // by the child, if execve failed
 };
 
 namespace {
@@ -52,6 +55,11 @@ int Resolve(const std::string &name, std::string *path) {
     at = colon + 1;
   }
   return failure;
+}
+
+bool HasEnded(pid_t child) {
+  const auto stat = ReadStat(child);
+  return !stat || stat->IsDead();
 }
 
 }  // namespace
@@ -89,8 +97,8 @@ int Command::Start(const std::vector<std::string> &argv, std::unique_ptr<Command
   if (pid < 0) return failed(-errno, "cannot fork");
   if (pid == 0) {
     Gate *const gate = command->gate_;
-    const int report = child_end.get();
     close(ends[0]);
+    gate->parked.store(1, std::memory_order_release);
     // Ends if the starter died. Asked only every ten seconds or so: engines may be attached already
     // and would see the call.
     constexpr uint64_t kSpell = uint64_t{1} << 34;
@@ -98,14 +106,15 @@ int Command::Start(const std::vector<std::string> &argv, std::unique_ptr<Command
       if (turns % kSpell == kSpell - 1 && getppid() != starter) _exit(127);
     }
     execv(path.c_str(), arguments.data());
-    const int reason = errno;
-    const ssize_t written = write(report, &reason, sizeof(reason));
-    _exit(written == sizeof(reason) ? 127 : 126);
+    gate->exec_error.store(errno, std::memory_order_release);
+    _exit(127);
   }
   command->pid_ = pid;
   LinuxHost::Get().exits().Expect(pid);
   command->pidfd_.Reset(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
   if (!command->pidfd_.valid()) return failed(-errno, "cannot open a pidfd");
+  // Not traced before it has made the last call of its own.
+  while (command->gate_->parked.load(std::memory_order_acquire) == 0 && !HasEnded(pid)) sched_yield();
   int status = 0;
   command->task_ = LinuxHost::Get().FindTask(pid, &status, error);
   if (command->task_ == nullptr) return status;
@@ -125,12 +134,11 @@ Command::~Command() {
 int Command::Release() {
   released_ = true;
   gate_->open.store(1, std::memory_order_release);
-  int reason = 0;
-  for (;;) {
-    const ssize_t got = read(exec_result_.get(), &reason, sizeof(reason));
-    if (got < 0 && errno == EINTR) continue;
-    return got == sizeof(reason) ? -reason : 0;
+  // End of file: execve closed the other end, or the child's death did.
+  char nothing = 0;
+  while (read(exec_result_.get(), &nothing, 1) < 0 && errno == EINTR) {
   }
+  return -gate_->exec_error.load(std::memory_order_acquire);
 }
 
 int Command::Wait() {

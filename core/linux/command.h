@@ -47,7 +47,7 @@ class Command {
   utrace_task *task_ = nullptr;
   Fd pidfd_;
   Gate *gate_ = nullptr;  // shared with the child
-  Fd exec_result_;        // the child's errno, or end of file when execve closed the other end
+  Fd exec_result_;        // end of file when execve, or the child's death, closed the other end
   bool released_ = false;
 };
 

@@ -6,9 +6,11 @@
 
 #include <cerrno>
 #include <chrono>
+#include <memory>
 #include <thread>
 #include <utility>
 
+#include "core/linux/all_signals_blocked.h"
 #include "core/linux/linux_task.h"
 #include "core/task.h"
 
@@ -31,14 +33,10 @@ Lane *Lane::Current() { return current_lane; }
 Lane *Lane::Start() {
   // Lanes live as long as the process: a tracee may be on one at any time, and the kernel lets it go
   // when the process ends.
-  auto *lane = new Lane;
-  sigset_t all;
-  sigset_t old;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &old);
-  std::thread([lane] { lane->Run(); }).detach();
-  pthread_sigmask(SIG_SETMASK, &old, nullptr);
-  return lane;
+  std::unique_ptr<Lane> lane(new Lane);
+  const AllSignalsBlocked blocked;
+  std::thread([raw = lane.get()] { raw->Run(); }).detach();
+  return lane.release();
 }
 
 // ---- Requests --------------------------------------------------------------------------------------

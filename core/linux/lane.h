@@ -28,6 +28,7 @@ constexpr Requests kAskInterest = 1U << 4;   // events were added
 constexpr Requests kAskRelease = 1U << 5;    // its last engine left
 constexpr Requests kAskDead = 1U << 6;       // its pidfd says that it died
 constexpr Requests kAskReaped = 1U << 7;     // its pidfd says that it was reaped
+constexpr Requests kAskLook = 1U << 8;       // a leader that exits: is it dead, or replaced?
 
 // The part of a task that queues it on a lane; one lock guards those of all lanes, since a task may
 // change its lane.
@@ -83,6 +84,8 @@ class Lane {
   void Remove(LinuxTask *task);
   void Rekey(LinuxTask *task, pid_t old_tid);
   LinuxTask *Find(pid_t tid);
+  // The lane's own thread id, by which the kernel names the tracer.
+  pid_t thread() const { return bell_.thread(); }
   // All threads of a process on this lane.
   std::vector<LinuxTask *> TasksOf(pid_t tgid);
   // The initial stops of newborns whose parent has not announced them yet.

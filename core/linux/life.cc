@@ -189,10 +189,19 @@ void LinuxTask::AtExec() {
   utrace_program program{};
   program.path = path.c_str();
   program.former_tid = former;
-  if (FetchRegisters() == 0) program.entry = arch::Pc(registers_);
+  int64_t result = 0;
+  if (FetchRegisters() == 0) {
+    program.entry = arch::Pc(registers_);
+    result = arch::SyscallResult(registers_);
+  }
   {
     const Region region;
     core_->OnExec(program);
+  }
+  // The kernel still puts execve's result into one of the registers: if an engine wrote there, again
+  // at the end of the call [EXE-01].
+  if (FetchRegisters() == 0 && arch::SyscallResult(registers_) != result) {
+    exec_result_ = arch::SyscallResult(registers_);
   }
   GoOnInKernel();
 }
@@ -202,7 +211,7 @@ void LinuxTask::AtExec() {
 // At the entry of a call. Whether it is the task's own exit and was reported here, where the code can
 // still be changed [EXI-01, LIM-05].
 bool LinuxTask::ReportOwnExit() {
-  if ((core_->Interest() & UTRACE_EVENT(EXIT)) == 0 || FetchRegisters() != 0) return false;
+  if ((core_->HostInterest() & UTRACE_EVENT(EXIT)) == 0 || FetchRegisters() != 0) return false;
   if (arch::IsForeignAbi(registers_) || !IsExitCall(arch::SyscallNumber(registers_))) return false;
   place_ = Place::kExit;
   const long original = static_cast<long>(arch::SyscallArgument(registers_, 0) & 0xff) << 8;
@@ -223,6 +232,7 @@ bool LinuxTask::ReportOwnExit() {
 
 void LinuxTask::AtExit() {
   place_ = Place::kExit;
+  if (tid() == tgid_ && ThreadsOf(tgid_).size() > 1) LinuxHost::Get().watcher().LookAt(this);
   const auto status = static_cast<long>(EventMessage(tid()));
   const int signal = static_cast<int>(status & 0x7f);
   const bool own_call = FetchRegisters() == 0 && IsExitCall(arch::SyscallNumber(registers_));
@@ -286,7 +296,6 @@ void LinuxTask::Die(bool replaced) {
   if (death_reported_) return;
   running_.store(false);
   if (place_ != Place::kRunning && place_ != Place::kListening) core_->OnKilledInStop();
-  place_ = Place::kGone;
   const bool last = !replaced && IsLastOfGroup();
   const int signal = SignalToParent(last);
   death_reported_ = true;
@@ -324,12 +333,24 @@ void LinuxTask::OnPidfd(bool reaped) {
     if (!traced_here_) Reaped();
     return;
   }
-  // A leader that is dead while its threads live on: no wait shows it.
-  if (!traced_here_ || death_reported_) return;
+  LookAtLeader();
+}
+
+// A leader that is dead while its threads live on, or whose id an untraced thread took by exec: no
+// wait shows either.
+void LinuxTask::LookAtLeader() {
+  if (!traced_here_ || place_ != Place::kRunning) return;
   const auto stat = ReadStat(tid());
-  if (!stat || !stat->IsDead() || !Exists()) return;
-  if (IsLastOfGroup()) return;  // the wait shows it
-  Die(false);
+  const auto status = ReadStatus(tid());
+  if (stat && stat->IsDead()) {
+    if (!death_reported_ && !IsLastOfGroup()) Die(false);
+    // The id may still go to a thread that executes a program.
+    return;
+  }
+  if (status && status->tracer != Lane::Current()->thread()) {
+    Die(/*replaced=*/true);
+    Reaped();
+  }
 }
 
 void LinuxTask::Reaped() {

@@ -45,21 +45,25 @@ LinuxHost &LinuxHost::Get() {
 
 LinuxHost::LinuxHost() : features_(Features::Probe()), watcher_(features_.thread_pidfds) {}
 
-const arch::StepAbilities &LinuxHost::Steps() {
-  std::call_once(steps_probed_, [this] {
+arch::StepAbilities LinuxHost::Steps() {
+  const std::lock_guard lock(probes_mutex_);
+  if (!steps_probed_) {
     // On a thread of its own: the probe waits for children of its thread.
     std::thread([this] { steps_ = arch::ProbeStepping(); }).join();
-  });
+    steps_probed_ = true;
+  }
   return steps_;
 }
 
 const char *LinuxHost::DeclaredLimits() {
-  std::call_once(limits_made_, [this] {
+  const arch::StepAbilities steps = Steps();
+  const std::lock_guard lock(probes_mutex_);
+  if (limits_.empty()) {
     limits_ = kLimits;
     if (!features_.thread_pidfds) limits_ += kLateReap;
-    if (!Steps().single_step) limits_ += kNoSingleStep;
-    if (!Steps().block_step) limits_ += kNoBlockStep;
-  });
+    if (!steps.single_step) limits_ += kNoSingleStep;
+    if (!steps.block_step) limits_ += kNoBlockStep;
+  }
   return limits_.c_str();
 }
 

@@ -55,12 +55,14 @@ class LinuxHost final : public Host {
   };
 
   LinuxHost();
-  const arch::StepAbilities &Steps();
+  arch::StepAbilities Steps();
 
   const Features features_;
-  std::once_flag steps_probed_;
+  // Not std::call_once: what it calls must not throw, and starting a thread can.
+  std::mutex probes_mutex_;
+  // ---- Guarded by probes_mutex_; not changed once set. ----
+  bool steps_probed_ = false;
   arch::StepAbilities steps_;
-  std::once_flag limits_made_;
   std::string limits_;
   PidfdWatcher watcher_;
   ExitStatuses exits_;

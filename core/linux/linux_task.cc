@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <new>
 
 #include "core/linux/linux_host.h"
 #include "core/linux/proc.h"
@@ -20,9 +21,12 @@ namespace {
 constexpr unsigned long kOptionEvents =
     UTRACE_EVENT(CLONE) | UTRACE_EVENT(EXEC) | UTRACE_EVENT(EXIT);
 
+// For which a leader's exit is looked at; see AtExit.
+constexpr unsigned long kLifeEvents = UTRACE_EVENT(DEATH) | UTRACE_EVENT(REAP);
+
 // The interest that a running task's kernel settings must serve.
 unsigned long Needed(unsigned long interest) {
-  return interest & (kOptionEvents | UTRACE_EVENT_SYSCALL);
+  return interest & (kOptionEvents | kLifeEvents | UTRACE_EVENT_SYSCALL);
 }
 
 // The kernel names the tracing thread; zero if it is gone.
@@ -62,7 +66,13 @@ int LinuxTask::Adopt(std::string *error) {
   for (;;) {
     Lane *const lane = LinuxHost::Get().LaneFor(tgid_);
     int status = 0;
-    lane->Call([&] { status = Seize(error); });
+    lane->Call([&] {
+      try {
+        status = Seize(error);
+      } catch (const std::bad_alloc &) {
+        status = -ENOMEM;
+      }
+    });
     if (status != -EAGAIN) return status;
     // The kernel tied it to one of our lanes already: a newborn, whose parent's lane is about to
     // announce it.
@@ -217,7 +227,7 @@ void LinuxTask::InterestChanged(unsigned long interest) {
   // A task in the lane's hands is set up by its engines' masks when it is let go: the lane marks it
   // running before it reads them.
   if (!running_.load()) return;
-  if ((Needed(interest) & ~configured_.load()) == 0) return;
+  if ((NeededHere(interest) & ~configured_.load()) == 0) return;
   if (lane == Lane::Current()) {
     Reconfigure(interest);
   } else {
@@ -228,9 +238,10 @@ void LinuxTask::InterestChanged(unsigned long interest) {
 void LinuxTask::Serve(Requests requests) {
   if ((requests & kAskDead) != 0) OnPidfd(false);
   if ((requests & kAskReaped) != 0) OnPidfd(true);
+  if ((requests & kAskLook) != 0) LookAtLeader();
   if (!traced_here_) return;
   if ((requests & kAskWake) != 0) Wake();
-  if ((requests & kAskInterest) != 0) Reconfigure(core_->Interest());
+  if ((requests & kAskInterest) != 0) Reconfigure(core_->HostInterest());
   if (!traced_here_) return;
   switch (place_) {
     case Place::kRunning:
@@ -252,23 +263,28 @@ void LinuxTask::Serve(Requests requests) {
     default:
       break;
   }
-  if ((requests & kAskRelease) != 0 && core_->Interest() == 0 &&
+  if ((requests & kAskRelease) != 0 && core_->HostInterest() == 0 &&
       (place_ == Place::kRunning || place_ == Place::kListening)) {
     Interrupt();
   }
 }
 
+unsigned long LinuxTask::NeededHere(unsigned long interest) const {
+  return Needed(interest) & ~(tid() == tgid_ ? 0 : kLifeEvents);
+}
+
 void LinuxTask::Reconfigure(unsigned long interest) {
   if (!traced_here_ || place_ != Place::kRunning) return;
-  if ((Needed(interest) & ~configured_.load()) != 0) Interrupt();
+  if ((NeededHere(interest) & ~configured_.load()) != 0) Interrupt();
 }
 
 void LinuxTask::Interrupt() {
   if (interrupt_sent_ || newborn_) return;  // a trap is on its way
   // The interrupted call's age cannot be known afterwards.
-  call_started_.reset();
   utrace_current_syscall call{};
-  if (CurrentSyscall(&call) == 0 && TimeoutArgument(call.number)) {
+  if (argument_to_restore_) {
+    // Made again by us, with the time that was left then: call_started_ stands.
+  } else if (call_started_.reset(); CurrentSyscall(&call) == 0 && TimeoutArgument(call.number)) {
     if (const auto asleep = NanosecondsAsleep(tid())) call_started_ = MonotonicNow() - *asleep;
   }
   // A failure means that it is dying: its zombie will be seen.
@@ -283,6 +299,8 @@ unsigned long LinuxTask::KernelOptions(unsigned long interest) const {
   // A thread that is not the leader changes its id by exec, which must not pass unseen [EXE-04].
   if ((interest & UTRACE_EVENT(EXEC)) != 0 || tid() != tgid_) options |= PTRACE_O_TRACEEXEC;
   if ((interest & UTRACE_EVENT(EXIT)) != 0) options |= PTRACE_O_TRACEEXIT;
+  // No wait shows a leader that dies before its threads, or that another thread's exec replaces.
+  if (tid() == tgid_ && (interest & kLifeEvents) != 0) options |= PTRACE_O_TRACEEXIT;
   return options;
 }
 
@@ -290,7 +308,7 @@ void LinuxTask::ApplyOptions() {
   // Announced before the masks are read: whoever changes a mask meanwhile asks for a reconfiguration.
   configured_.store(0);
   running_.store(true);
-  const unsigned long interest = core_->Interest();
+  const unsigned long interest = core_->HostInterest();
   const unsigned long options = KernelOptions(interest);
   if (options != options_ && ptrace(PTRACE_SETOPTIONS, tid(), nullptr, options) == 0) {
     options_ = options;

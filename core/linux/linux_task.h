@@ -111,9 +111,11 @@ class LinuxTask final : public HostTask {
   // linux_task.cc
   int Seize(std::string *error);
   void OnPidfd(bool reaped);
+  void LookAtLeader();
   int ExplainRefusal(int error_number, std::string *error);
   void Interrupt();
   void Reconfigure(unsigned long interest);
+  unsigned long NeededHere(unsigned long interest) const;
   void Wake();
   void Publish(bool traced);
   void Retry();
@@ -123,7 +125,7 @@ class LinuxTask final : public HostTask {
   void AtEntry(bool resumed);
   void AtSyscallExit();
   void AtTrap();
-  void AtGroupStop(int signal);
+  void AtGroupStop();
   void AfterGroupStop();
   void AtSignal(int signal);
   void LookAtSignal();
@@ -135,6 +137,7 @@ class LinuxTask final : public HostTask {
   void ApplyOptions();
   bool ReleaseIfIdle(int signal);
   bool RepairInterruptedCall();
+  bool FailedByInterrupt();
   unsigned long KernelOptions(unsigned long interest) const;
 
   // signals.cc
@@ -193,6 +196,8 @@ class LinuxTask final : public HostTask {
   bool traced_here_ = false;
   Place place_ = Place::kRunning;
   bool interrupt_sent_ = false;     // a trap will come
+  bool stop_took_interrupt_ = false;  // the present stop came while an interrupt was on its way
+  bool interrupted_entry_ = false;    // the call that the task is in was entered with one pending
   bool interrupt_wanted_ = false;   // by an engine: report in the middle of a call
   bool in_syscall_ = false;         // between entry- and exit-stop
   bool syscalls_stop_ = false;      // resumed such that the next syscall stops
@@ -216,6 +221,7 @@ class LinuxTask final : public HostTask {
   std::optional<SignalEffect> handler_patch_;  // what the handler shall see instead
   std::optional<uint64_t> mask_to_restore_;
   std::optional<std::pair<unsigned, uint64_t>> argument_to_restore_;
+  std::optional<int64_t> exec_result_;  // what an engine's report_exec put where execve's result goes
   siginfo_t dequeued_{};            // in kBeforeSignal
   std::deque<Carrier> carriers_;
   uint64_t next_cookie_ = 1;

@@ -1,13 +1,14 @@
 #include "core/linux/pidfd_watcher.h"
 
-#include <pthread.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
-#include <csignal>
 #include <thread>
 #include <vector>
 
+#include "core/linux/all_signals_blocked.h"
 #include "core/linux/lane.h"
 #include "core/linux/linux_task.h"
 
@@ -15,22 +16,55 @@ namespace utrace::linux_host {
 namespace {
 
 constexpr int kLookEveryMs = 50;
+constexpr int kLookAtLeaderEveryMs = 5;
 
 }  // namespace
 
 PidfdWatcher::PidfdWatcher(bool thread_pidfds)
-    : thread_pidfds_(thread_pidfds), epoll_(epoll_create1(EPOLL_CLOEXEC)) {}
+    : thread_pidfds_(thread_pidfds),
+      epoll_(epoll_create1(EPOLL_CLOEXEC)),
+      wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLET;
+  event.data.u64 = 0;  // no task's id
+  epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_.get(), &event);
+}
+
+// With the lock held.
+void PidfdWatcher::Start() {
+  if (started_) return;
+  const AllSignalsBlocked blocked;
+  std::thread([this] { Run(); }).detach();
+  started_ = true;
+}
+
+void PidfdWatcher::LookAt(LinuxTask *task) {
+  const std::lock_guard lock(mutex_);
+  const auto found = watched_.find(task);
+  if (found == watched_.end() || found->second.look) return;
+  found->second.look = true;
+  ++looks_;
+  Wake();
+}
+
+// The watcher may be waiting without a time limit.
+void PidfdWatcher::Wake() {
+  const uint64_t one = 1;
+  const ssize_t written = write(wake_.get(), &one, sizeof(one));
+  static_cast<void>(written);  // full: it is awake
+}
+
+void PidfdWatcher::AskForLooks() {
+  const std::lock_guard lock(mutex_);
+  if (looks_ == 0) return;
+  for (auto &[task, watched] : watched_) {
+    if (watched.look) watched.lane->Ask(task->asked(), kAskLook);
+  }
+}
 
 void PidfdWatcher::Add(LinuxTask *task, Lane *lane, Fd pidfd, bool death) {
-  std::call_once(started_, [this] {
-    sigset_t all;
-    sigset_t old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    std::thread([this] { Run(); }).detach();
-    pthread_sigmask(SIG_SETMASK, &old, nullptr);
-  });
   const std::lock_guard lock(mutex_);
+  Start();
   Watched &watched = watched_[task];
   if (watched.id == 0) {
     task->core().Ref();
@@ -52,6 +86,7 @@ void PidfdWatcher::Remove(LinuxTask *task) {
     const std::lock_guard lock(mutex_);
     const auto found = watched_.find(task);
     if (found == watched_.end()) return;
+    if (found->second.look) --looks_;
     by_id_.erase(found->second.id);
     watched_.erase(found);
   }
@@ -62,8 +97,12 @@ void PidfdWatcher::Run() {
   prctl(PR_SET_NAME, "utrace-watch");
   for (;;) {
     epoll_event events[64];
-    const int count =
-        epoll_wait(epoll_.get(), events, 64, thread_pidfds_ ? -1 : kLookEveryMs);
+    int limit = thread_pidfds_ ? -1 : kLookEveryMs;
+    {
+      const std::lock_guard lock(mutex_);
+      if (looks_ > 0) limit = kLookAtLeaderEveryMs;
+    }
+    const int count = epoll_wait(epoll_.get(), events, 64, limit);
     std::vector<LinuxTask *> dropped;
     for (int i = 0; i < count; ++i) {
       const std::lock_guard lock(mutex_);
@@ -73,6 +112,7 @@ void PidfdWatcher::Run() {
       Watched &watched = watched_[task];
       const bool reaped = (events[i].events & EPOLLHUP) != 0;
       if (reaped) {
+        if (watched.look) --looks_;
         watched.lane->Ask(task->asked(), kAskReaped);
         by_id_.erase(found);
         watched_.erase(task);
@@ -83,6 +123,7 @@ void PidfdWatcher::Run() {
       }
     }
     if (!thread_pidfds_) LookAtReaped(dropped);
+    AskForLooks();
     // Not under the lock: the last reference may take the task with it.
     for (LinuxTask *task : dropped) task->core().Unref();
   }
@@ -95,6 +136,7 @@ void PidfdWatcher::LookAtReaped(std::vector<LinuxTask *> &dropped) {
       ++it;
       continue;
     }
+    if (it->second.look) --looks_;
     it->second.lane->Ask(it->first->asked(), kAskReaped);
     by_id_.erase(it->second.id);
     dropped.push_back(it->first);

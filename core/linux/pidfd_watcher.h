@@ -25,6 +25,10 @@ class PidfdWatcher {
   // Takes a reference to the task until it was reaped or Remove was called. Any thread.
   void Add(LinuxTask *task, Lane *lane, Fd pidfd, bool death);
   void Remove(LinuxTask *task);
+  // A leader is on its way to die before its threads. The kernel makes no event of that: the watcher
+  // has the lane look (LinuxTask::LookAtLeader) every few milliseconds, until the task is removed
+  // or reaped. Any thread.
+  void LookAt(LinuxTask *task);
 
  private:
   struct Watched {
@@ -33,16 +37,22 @@ class PidfdWatcher {
     Fd pidfd;
     bool told_death = false;
     bool wants_death = false;
+    bool look = false;
   };
 
   void Run();
+  void Start();
+  void Wake();
   void LookAtReaped(std::vector<LinuxTask *> &dropped);
+  void AskForLooks();
 
   const bool thread_pidfds_;
   Fd epoll_;
-  std::once_flag started_;
+  Fd wake_;
   std::mutex mutex_;
   // ---- Guarded by mutex_. ----
+  bool started_ = false;
+  int looks_ = 0;  // how many of watched_ have `look`
   std::unordered_map<LinuxTask *, Watched> watched_;
   std::unordered_map<uint64_t, LinuxTask *> by_id_;
   uint64_t next_id_ = 1;

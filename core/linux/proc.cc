@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -56,7 +57,8 @@ std::optional<ProcStat> ReadStat(pid_t tid) {
   constexpr int kFlags = 9;
   constexpr int kStartTime = 22;
   constexpr int kExitSignal = 38;
-  for (int number = kState; number <= kExitSignal; ++number) {
+  constexpr int kProcessor = 39;
+  for (int number = kState; number <= kProcessor; ++number) {
     if (!(fields >> field)) return std::nullopt;
     switch (number) {
       case kState:
@@ -73,6 +75,9 @@ std::optional<ProcStat> ReadStat(pid_t tid) {
         break;
       case kExitSignal:
         stat.exit_signal = std::atoi(field.c_str());
+        break;
+      case kProcessor:
+        stat.processor = std::atoi(field.c_str());
         break;
       default:
         break;
@@ -125,8 +130,17 @@ std::optional<int64_t> NanosecondsAsleep(pid_t tid) {
     if (colon == std::string::npos) return std::nullopt;
     return std::strtod(text->c_str() + colon + 1, nullptr);
   };
+  const auto stat = ReadStat(tid);
+  cpu_set_t old;
+  if (!stat || sched_getaffinity(0, sizeof(old), &old) != 0) return std::nullopt;
+  cpu_set_t there;
+  CPU_ZERO(&there);
+  CPU_SET(stat->processor, &there);
+  if (sched_setaffinity(0, sizeof(there), &there) != 0) return std::nullopt;
   const auto then = exec_start(PathOf(tid, "sched"));
+  sched_yield();  // brings the reader's own account up to date
   const auto now = exec_start("/proc/thread-self/sched");
+  sched_setaffinity(0, sizeof(old), &old);
   if (!then || !now) return std::nullopt;
   return static_cast<int64_t>((*now - *then) * 1e6);
 }

@@ -18,6 +18,7 @@ struct ProcStat {
   uint64_t start_time = 0;  // clock ticks after boot: tells a thread from a later one of the same id
   uint64_t flags = 0;       // PF_*
   int exit_signal = 0;      // what the parent is sent
+  int processor = 0;        // that it last ran on
   bool IsDead() const { return state == 'Z' || state == 'X' || state == 'x'; }
   bool IsKernelThread() const { return (flags & 0x00200000) != 0; }  // PF_KTHREAD
 };
@@ -39,7 +40,8 @@ std::optional<ProcStatus> ReadStatus(pid_t tid);
 std::string DescribeProcess(pid_t pid);
 // The ids of a process's threads; empty if it is gone.
 std::vector<pid_t> ThreadsOf(pid_t tgid);
-// How long ago the thread last left the processor; nullopt if the kernel does not tell.
+// How long ago the thread last left the processor; nullopt if the kernel does not tell. Moves the
+// calling thread to that processor for a moment: each has a clock of its own.
 std::optional<int64_t> NanosecondsAsleep(pid_t tid);
 // A small file as a whole; nullopt if it cannot be read.
 std::optional<std::string> ReadSmallFile(const std::string &path);

@@ -53,7 +53,7 @@ void LinuxTask::AtSignal(int signal) {
     step_ = Step::kNone;
     const unsigned long kind = SignalEventKind(SIGTRAP, DispositionOf(SIGTRAP));
     // A step that nobody waits for any more must not kill the program.
-    if (!engines_step || (core_->Interest() & (kind | UTRACE_EVENT(QUIESCE))) == 0) {
+    if (!engines_step || (core_->HostInterest() & (kind | UTRACE_EVENT(QUIESCE))) == 0) {
       ReturnToUser();
       return;
     }
@@ -92,7 +92,7 @@ void LinuxTask::LookAtSignal() {
     CarryOut(before.signal, stopped_for);
     return;
   }
-  const unsigned long interest = core_->Interest();
+  const unsigned long interest = core_->HostInterest();
   const bool wanted = (interest & UTRACE_EVENT_SIGNAL_ALL) != 0;
   if (!wanted && !core_->IsDue()) {
     if (synthetic_) {
@@ -356,7 +356,7 @@ bool LinuxTask::ResetDisposition(int number) {
       return false;
     }
     if (decoded.kind == StopKind::kSyscall) ++syscall_stops;
-    if (decoded.kind == StopKind::kTrap) interrupt_sent_ = false;
+    interrupt_sent_ = false;
   }
   registers_ = saved;
   registers_valid_ = true;

@@ -19,6 +19,9 @@ void LinuxTask::OnStop(int wait_code) {
   running_.store(false);
   const Stop stop = DecodeStop(wait_code);
   registers_valid_ = false;
+  // The kernel takes any stop for the one that an interrupt asked for.
+  stop_took_interrupt_ = interrupt_sent_;
+  interrupt_sent_ = false;
   if (place_ != Place::kRunning && place_ != Place::kListening) {
     // Only SIGKILL takes a task out of a stop that we keep it in.
     core_->OnKilledInStop();
@@ -35,7 +38,7 @@ void LinuxTask::OnStop(int wait_code) {
       AtTrap();
       return;
     case StopKind::kGroup:
-      AtGroupStop(stop.signal);
+      AtGroupStop();
       return;
     case StopKind::kClone:
       AtClone(stop.event);
@@ -103,6 +106,7 @@ void LinuxTask::AtSyscall() {
   const bool entry = known ? info.op == PTRACE_SYSCALL_INFO_ENTRY : !in_syscall_;
   if (entry) {
     in_syscall_ = true;
+    interrupted_entry_ = stop_took_interrupt_;
     AtEntry(false);
   } else {
     in_syscall_ = false;
@@ -112,7 +116,7 @@ void LinuxTask::AtSyscall() {
 
 void LinuxTask::AtEntry(bool resumed) {
   place_ = Place::kEntry;
-  const unsigned long interest = core_->Interest();
+  const unsigned long interest = core_->HostInterest();
   // A call that is only made again, silently, is no new place to stop at [CTL-22].
   const bool silent = !resumed && finish_call_ && (interest & UTRACE_EVENT(SYSCALL_ENTRY)) == 0;
   if (!silent) {
@@ -133,9 +137,31 @@ void LinuxTask::AtEntry(bool resumed) {
 }
 
 void LinuxTask::AtSyscallExit() {
-  finish_call_ = false;
   place_ = Place::kUser;
   resume_signal_ = 0;
+  if (interrupted_entry_) {
+    // The entry's stop took our interrupt, but the call still found a signal pending, so to speak: it
+    // did nothing, and is made again.
+    interrupted_entry_ = false;
+    if (FailedByInterrupt()) {
+      arch::SetSyscallResult(registers_, -UTRACE_ERESTARTNOINTR);
+      StoreRegisters();
+    }
+    if (finish_call_ && FetchRegisters() == 0 && arch::IsRestartPending(registers_) &&
+        (core_->HostInterest() & UTRACE_EVENT_SYSCALL) == 0) {
+      place_ = Place::kKernel;
+      GoOnInKernel();
+      return;
+    }
+  }
+  finish_call_ = false;
+  if (exec_result_) {
+    if (FetchRegisters() == 0) {
+      arch::SetSyscallResult(registers_, *exec_result_);
+      StoreRegisters();
+    }
+    exec_result_.reset();
+  }
   if (aborted_number_ >= 0 || argument_to_restore_) {
     if (FetchRegisters() == 0) {
       // Engines see the call that was aborted; the program, the arguments that it passed.
@@ -170,7 +196,6 @@ void LinuxTask::AtSyscallExit() {
 // ---- Traps and job control -------------------------------------------------------------------------
 
 void LinuxTask::AtTrap() {
-  interrupt_sent_ = false;
   resume_signal_ = 0;
   if (newborn_) {
     newborn_ = false;
@@ -200,27 +225,40 @@ void LinuxTask::AtTrap() {
   // The call goes on, and a report that is due waits for its end [CTL-22, CTL-42].
   place_ = Place::kKernel;
   finish_call_ = core_->IsDue();
+  // It is inside the call again as soon as it runs: reports asked for meanwhile wait as well.
+  in_syscall_ = true;
   GoOnInKernel();
+}
+
+// Whether the call failed with EINTR because of our interrupt alone.
+bool LinuxTask::FailedByInterrupt() {
+  if (FetchRegisters() != 0 || arch::SyscallResult(registers_) != -EINTR ||
+      !MayBeMadeAgain(arch::SyscallNumber(registers_))) {
+    return false;
+  }
+  // A signal that is about to be handled makes the call fail untraced as well.
+  const auto status = ReadStatus(tid());
+  if (!status) return false;
+  const uint64_t coming = (status->pending | status->shared_pending) & ~status->blocked;
+  return (coming & status->caught) == 0;
 }
 
 // Whether the trap hit a system call that goes on; puts right what the kernel would not restart.
 bool LinuxTask::RepairInterruptedCall() {
   if (FetchRegisters() != 0) return false;
   if (arch::IsRestartPending(registers_)) return true;
+  if (!FailedByInterrupt()) return false;
   const long number = arch::SyscallNumber(registers_);
-  if (arch::SyscallResult(registers_) != -EINTR || !MayBeMadeAgain(number)) return false;
-  // A signal that is about to be handled makes the call fail untraced as well.
-  const auto status = ReadStatus(tid());
-  if (!status) return false;
-  const uint64_t coming = (status->pending | status->shared_pending) & ~status->blocked;
-  if ((coming & status->caught) != 0) return false;
   const auto timeout = TimeoutArgument(number);
   if (timeout) {
     const auto limit = static_cast<int32_t>(arch::SyscallArgument(registers_, *timeout));
     if (limit > 0 && call_started_) {
       const int64_t spent_ms = (MonotonicNow() - *call_started_) / 1'000'000;
       const int64_t left = std::clamp<int64_t>(limit - spent_ms, 0, limit);
-      argument_to_restore_ = {*timeout, arch::SyscallArgument(registers_, *timeout)};
+      if (!argument_to_restore_) {
+        argument_to_restore_ = {*timeout, arch::SyscallArgument(registers_, *timeout)};
+      }
+      call_started_ = MonotonicNow();
       arch::SetSyscallArgument(registers_, *timeout, static_cast<uint64_t>(left));
     }
   }
@@ -228,8 +266,7 @@ bool LinuxTask::RepairInterruptedCall() {
   return StoreRegisters() == 0;
 }
 
-void LinuxTask::AtGroupStop(int /*signal*/) {
-  interrupt_sent_ = false;
+void LinuxTask::AtGroupStop() {
   place_ = Place::kGroup;
   in_syscall_ = false;
   if (job_reported_) {
@@ -261,7 +298,7 @@ void LinuxTask::AfterGroupStop() {
 void LinuxTask::GoOnInKernel() {
   if (ReleaseIfIdle(0)) return;
   const bool exit_wanted = core_->IsDue() || finish_call_ || argument_to_restore_.has_value() ||
-                           aborted_number_ >= 0;
+                           aborted_number_ >= 0 || interrupted_entry_ || exec_result_.has_value();
   ApplyOptions();
   if (exit_wanted || (interest_ & UTRACE_EVENT_SYSCALL) != 0 || place_ == Place::kEntry) {
     Resume(PTRACE_SYSCALL, 0);
@@ -270,12 +307,15 @@ void LinuxTask::GoOnInKernel() {
   } else {
     Resume(PTRACE_CONT, 0);
   }
+  // The stop just left swallowed the interrupt, and the call may sleep [CTL-51].
+  if (interrupt_wanted_) Interrupt();
 }
 
 void LinuxTask::ReturnToUser() {
+  interrupt_wanted_ = false;
   for (;;) {
     place_ = Place::kUser;
-    if (core_->Interest() == 0 && ReleaseIfIdle(resume_signal_)) return;
+    if (core_->HostInterest() == 0 && ReleaseIfIdle(resume_signal_)) return;
     UserVerdict verdict;
     {
       const Region region;
@@ -334,10 +374,10 @@ void LinuxTask::Resume(int request, int signal) {
 
 // Lets a task go that no engine is attached to.
 bool LinuxTask::ReleaseIfIdle(int signal) {
-  if (core_->Interest() != 0) return false;
+  if (core_->HostInterest() != 0) return false;
   // What is half done must be brought to its end first.
   if (!carriers_.empty() || argument_to_restore_ || aborted_number_ >= 0 || handler_patch_ ||
-      mask_to_restore_) {
+      mask_to_restore_ || interrupted_entry_ || exec_result_) {
     return false;
   }
   if (!core_->TryRelease()) return false;
