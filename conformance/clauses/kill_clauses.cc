@@ -338,9 +338,35 @@ CLAUSE_TEST(KIL_05, WhileEditsGoOn) {
     }
     killer.join();
     ExpectOneOf(result, {-ESRCH, -EINVAL});
-    EXPECT_NE(0, engine.Finish(&examiner));
     engine.AwaitEnded(What::kDeath);
     EXPECT_EQ(spins, puppet.SpinCount());
+    nanny().Wait(puppet.pid());
+  }
+}
+// An edit that failed has shown that the task woke: finish knows that too.
+CLAUSE_TEST(EXM_07, NotZeroAfterAnEditFoundTheTaskKilled) {
+  for (int round = 0; round < 40; ++round) {
+    Puppet& puppet = Spawn();
+    TestEngine engine("A");
+    ASSERT_EQ(0, engine.AttachTid(puppet.tid()));
+    StartSpinning(puppet);
+    engine.StopAndWait();
+    utrace_examiner examiner = {};
+    ASSERT_EQ(0, engine.Prepare(&examiner));
+    user_regs_struct regs = {};
+    ASSERT_EQ(0, api().utrace_regset_get(engine.task(), 0, 0, sizeof(regs), &regs));
+    std::thread killer([&] {
+      for (int i = 0; i < round % 8; ++i) sched_yield();
+      puppet.Kill(SIGKILL);
+    });
+    int result = 0;
+    for (int edit = 0; edit < 100000 && result == 0; ++edit) {
+      result = api().utrace_regset_set(engine.task(), 0, 0, sizeof(regs), &regs);
+    }
+    const int finished = engine.Finish(&examiner);
+    killer.join();
+    EXPECT_NE(0, result);
+    ExpectOneOf(finished, {-ESRCH, -EAGAIN, -EINVAL});
     nanny().Wait(puppet.pid());
   }
 }
