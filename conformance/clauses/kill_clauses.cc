@@ -343,12 +343,14 @@ CLAUSE_TEST(KIL_05, WhileEditsGoOn) {
     nanny().Wait(puppet.pid());
   }
 }
+
 // An edit that failed has shown that the task woke: finish knows that too.
 CLAUSE_TEST(EXM_07, NotZeroAfterAnEditFoundTheTaskKilled) {
   for (int round = 0; round < 40; ++round) {
     Puppet& puppet = Spawn();
     TestEngine engine("A");
     ASSERT_EQ(0, engine.AttachTid(puppet.tid()));
+    ASSERT_EQ(0, engine.SetEvents(kEnd));
     StartSpinning(puppet);
     engine.StopAndWait();
     utrace_examiner examiner = {};
