@@ -88,6 +88,18 @@ inline void ExpectEndsBy(Puppet& puppet, int signo) {
   EXPECT_EQ(signo, WTERMSIG(end.status));
 }
 
+// An engine answers `signo` with that action; the process has to end by the signal although it has
+// a handler.
+inline void ExpectEnds(Puppet& puppet, int signo, uint32_t action,
+                       enum utrace_resume_action resume = UTRACE_RESUME) {
+  TestEngine engine("A");
+  AnswerSignal(engine, signo, action, resume);
+  AttachWith(engine, puppet, kSignalEvents);
+  puppet.BeginRaise(signo);
+  ExpectEndsBy(puppet, signo);
+  EXPECT_EQ(0U, puppet.HandlerRuns());
+}
+
 // The puppet's parent sees it stopped by job control; SIGCONT ends that.
 inline void ExpectJobControlStop(Puppet& puppet) {
   const WaitIdResult stopped = puppet.nanny().WaitId(puppet.pid(), WSTOPPED);
