@@ -189,9 +189,9 @@ CLAUSE_TEST(SYS_11, StressUnderStopsReportsAndSignals) {
   TestEngine other("B");
   AttachWith(engine, puppet, kCalls | UTRACE_EVENT(QUIESCE));
   AttachWith(other, puppet, UTRACE_EVENT(QUIESCE) | UTRACE_EVENT(SIGNAL));
-  constexpr int kCount = 400;
+  constexpr int kCount = 200;
   puppet.BeginRepeat(kMarker, kCount);
-  for (int i = 0; !puppet.Finished(); ++i) {
+  for (int i = 0; i < 200 && !puppet.Finished(); ++i) {
     switch (i % 4) {
       case 0:
         ExpectOneOf(other.Control(UTRACE_STOP), {0, -EINPROGRESS});
@@ -204,7 +204,7 @@ CLAUSE_TEST(SYS_11, StressUnderStopsReportsAndSignals) {
         EXPECT_EQ(0, other.Control(UTRACE_INTERRUPT));
         break;
       default:
-        if (i < 400) puppet.Tgkill(SIGUSR1);
+        puppet.Tgkill(SIGUSR1);
         break;
     }
     sched_yield();
