@@ -247,7 +247,7 @@ SignalEffect Task::OnSignal(const siginfo_t &info, const utrace_sigaction &dispo
 
 bool Task::WantsHandlerReport() { return IsDue(); }
 
-void Task::OnHandler() {
+SignalEffect Task::OnHandler() {
   {
     MutexLock lock(mutex_);
     // This report stands for the one that was asked for [SIG-09].
@@ -255,7 +255,9 @@ void Task::OnHandler() {
   }
   siginfo_t info{};
   utrace_sigaction disposition{};
-  ReportSignal(0, UTRACE_SIGNAL_HANDLER, info, nullptr, disposition);
+  disposition.handler = UTRACE_SIG_UNKNOWN_HANDLER;
+  const uint32_t result = ReportSignal(0, UTRACE_SIGNAL_HANDLER, info, nullptr, disposition);
+  return Resolve(result, nullptr, info, nullptr, disposition);
 }
 
 // ---- Events ----------------------------------------------------------------------------------------

@@ -146,8 +146,9 @@ class Task final : public utrace_task {
   // Reports that were asked for come before a dequeued signal is looked at [SIG-12]. As OnUserReturn,
   // but kRun means: go on with the signal.
   UserVerdict OnBeforeSignal() { return SafePoint(false); }
-  // A handler was set up, the task is at its first instruction. Followed by OnUserReturn.
-  void OnHandler();
+  // A handler was set up, the task is at its first instruction. Followed by OnUserReturn, unless
+  // engines introduce a signal there.
+  SignalEffect OnHandler();
   // Whether delivery to a handler must stop at its first instruction for OnHandler [SIG-09].
   bool WantsHandlerReport();
   // Completed (CLD_STOPPED) or left (CLD_CONTINUED) a job control stop. hold: an engine keeps it.

@@ -53,6 +53,7 @@ CLAUSE_TEST(SIG_05, TheProgramsRestartFlagCountsIfUnchanged) {
 }
 
 CLAUSE_TEST(SIG_05, AChangedDispositionsStackFlagCounts) {
+  SkipIfDeclared("NO-CHOSEN-ALTSTACK");
   Puppet& puppet = Spawn();
   ASSERT_EQ(0, puppet.Sigaltstack());
   puppet.Sigaction(SIGUSR1, Disposition::kHandler);

@@ -27,6 +27,7 @@ constexpr std::chrono::milliseconds kLongCallback{50};
 }  // namespace
 
 std::mutex Lane::mutex_;
+std::condition_variable Lane::progress_;
 
 Lane *Lane::Current() { return current_lane; }
 
@@ -79,29 +80,40 @@ void Lane::AskPromptly(Asked &asked, Requests requests) {
   }
 }
 
+// Runs the first of the waiting calls; false if there is none.
+bool Lane::RunCaller(std::unique_lock<std::mutex> &lock) {
+  Caller *const caller = callers_first_;
+  if (caller == nullptr) return false;
+  callers_first_ = caller->next;
+  if (callers_first_ == nullptr) callers_last_ = nullptr;
+  lock.unlock();
+  caller->Run();
+  lock.lock();
+  caller->done = true;  // it may be gone right after
+  progress_.notify_all();
+  return true;
+}
+
 void Lane::CallAndWait(Caller &caller) {
   std::unique_lock lock(mutex_);
   (callers_last_ == nullptr ? callers_first_ : callers_last_->next) = &caller;
   callers_last_ = &caller;
+  progress_.notify_all();
   lock.unlock();
   bell_.Ring();
   lock.lock();
-  progress_.wait(lock, [&] { return caller.done; });
+  Lane *const own = Current();
+  while (!caller.done) {
+    if (own == nullptr || !own->RunCaller(lock)) {
+      if (!caller.done) progress_.wait(lock);
+    }
+  }
 }
 
 void Lane::ServeAsked() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    if (Caller *caller = callers_first_) {
-      callers_first_ = caller->next;
-      if (callers_first_ == nullptr) callers_last_ = nullptr;
-      lock.unlock();
-      caller->Run();
-      lock.lock();
-      caller->done = true;  // it may be gone right after
-      progress_.notify_all();
-      continue;
-    }
+    if (RunCaller(lock)) continue;
     Asked *const asked = asked_first_;
     if (asked == nullptr) {
       served_count_ = asked_count_;

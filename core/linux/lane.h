@@ -54,7 +54,8 @@ class Lane {
   // when that ends. From another lane: does not wait.
   void AskPromptly(Asked &asked, Requests requests);
   // Runs `work()` on the lane and waits for it; at once if the caller is the lane. Any thread. A
-  // callback that blocks on the lane delays it.
+  // callback that blocks on the lane delays it, unless it waits in a Call itself: a lane that waits
+  // for another serves the calls that it gets meanwhile.
   template <typename Work>
   void Call(Work &&work) {
     if (Current() == this) {
@@ -107,14 +108,17 @@ class Lane {
   void ServeAsked();
   void Dispatch(pid_t tid, const siginfo_t &info);
 
+  bool RunCaller(std::unique_lock<std::mutex> &lock);
+
   // Of all lanes: guards every Asked, and what is said below.
   static std::mutex mutex_;
+  // With mutex_: something was asked of a lane or served by one, or a callback began.
+  static std::condition_variable progress_;
 
   Bell bell_;
   std::unordered_map<pid_t, LinuxTask *> tasks_;
   std::unordered_map<pid_t, int> unannounced_;
 
-  std::condition_variable progress_;  // with mutex_: something was served, or a callback began
   // ---- Guarded by mutex_. ----
   Asked *asked_first_ = nullptr;
   Asked *asked_last_ = nullptr;

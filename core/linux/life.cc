@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <climits>
+#include <limits>
 
 #include "core/linux/linux_host.h"
 #include "core/linux/linux_task.h"
@@ -19,6 +20,7 @@ using Region = Lane::CallbackRegion;
 
 constexpr unsigned long kCloneVfork = 0x4000;
 constexpr unsigned long kCloneVm = 0x100;
+constexpr unsigned long kCloneThread = 0x10000;
 constexpr int kOwnTracees = __WALL | __WNOTHREAD;
 
 unsigned long EventMessage(pid_t tid) {
@@ -52,6 +54,7 @@ void LinuxTask::AtClone(int event) {
         arch::CloneFlags(registers_, [this](uint64_t address) { return ReadU64(address); });
     if (exact) flags = *exact;
   }
+  if ((flags & kCloneThread) != 0) siblings_ = true;
   Lane *const lane = Lane::Current();
   LinuxHost &host = LinuxHost::Get();
   Task *const child_core = child_tid > 0 ? host.FindOrMake(child_tid) : nullptr;
@@ -184,6 +187,7 @@ void LinuxTask::AtExec() {
       return;
     }
   }
+  siblings_ = false;
   CloseMemory();
   const std::string path = Executable(tid());
   utrace_program program{};
@@ -232,7 +236,9 @@ bool LinuxTask::ReportOwnExit() {
 
 void LinuxTask::AtExit() {
   place_ = Place::kExit;
-  if (tid() == tgid_ && ThreadsOf(tgid_).size() > 1) LinuxHost::Get().watcher().LookAt(this);
+  if (tid() == tgid_ && ThreadsOf(tgid_).size() > 1) {
+    LinuxHost::Get().watcher().LookAt(this, std::numeric_limits<int64_t>::max());
+  }
   const auto status = static_cast<long>(EventMessage(tid()));
   const int signal = static_cast<int>(status & 0x7f);
   const bool own_call = FetchRegisters() == 0 && IsExitCall(arch::SyscallNumber(registers_));
@@ -328,12 +334,23 @@ void LinuxTask::OnZombie(const siginfo_t &info) {
 }
 
 void LinuxTask::OnPidfd(bool reaped) {
-  if (reaped) {
-    // A tracee cannot be reaped but by exec of another thread, which is told otherwise.
-    if (!traced_here_) Reaped();
+  if (!reaped) {
+    LookAtLeader();
     return;
   }
+  if (!traced_here_) {
+    Reaped();
+    return;
+  }
+  // A tracee is not reaped: an exec took the leader's id away.
   LookAtLeader();
+  if (!traced_here_) return;
+  // Not yet, then. The watcher has let go of it.
+  LinuxHost &host = LinuxHost::Get();
+  Fd pidfd = OpenPidfd(tid(), host.features().thread_pidfds);
+  if (!pidfd.valid()) return;
+  host.watcher().Add(this, Lane::Current(), std::move(pidfd), true);
+  host.watcher().LookAt(this, std::numeric_limits<int64_t>::max());
 }
 
 // A leader that is dead while its threads live on, or whose id an untraced thread took by exec: no

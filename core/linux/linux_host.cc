@@ -30,6 +30,9 @@ constexpr const char *kLimits =
     "LIM-04 a task with a ptracer outside this process cannot be attached\n"
     "LIM-05 the exit code can be changed only where the thread exits by its own call and some engine "
     "has SYSCALL_ENTRY enabled\n";
+constexpr const char *kNoAlternateStack =
+    "NO-CHOSEN-ALTSTACK a handler that an engine chooses runs on the stack in use, whatever its "
+    "SA_ONSTACK: ptrace does not tell the alternate stack\n";
 constexpr const char *kLateReap =
     "LIM-06 the reap of a task that is not this process's child is seen within 100 ms\n";
 constexpr const char *kNoSingleStep = "NO-SINGLESTEP this machine cannot single-step\n";
@@ -60,6 +63,7 @@ const char *LinuxHost::DeclaredLimits() {
   const std::lock_guard lock(probes_mutex_);
   if (limits_.empty()) {
     limits_ = kLimits;
+    limits_ += kNoAlternateStack;
     if (!features_.thread_pidfds) limits_ += kLateReap;
     if (!steps.single_step) limits_ += kNoSingleStep;
     if (!steps.block_step) limits_ += kNoBlockStep;

@@ -21,12 +21,9 @@ namespace {
 constexpr unsigned long kOptionEvents =
     UTRACE_EVENT(CLONE) | UTRACE_EVENT(EXEC) | UTRACE_EVENT(EXIT);
 
-// For which a leader's exit is looked at; see AtExit.
-constexpr unsigned long kLifeEvents = UTRACE_EVENT(DEATH) | UTRACE_EVENT(REAP);
-
 // The interest that a running task's kernel settings must serve.
 unsigned long Needed(unsigned long interest) {
-  return interest & (kOptionEvents | kLifeEvents | UTRACE_EVENT_SYSCALL);
+  return interest & (kOptionEvents | UTRACE_EVENT_SYSCALL);
 }
 
 // The kernel names the tracing thread; zero if it is gone.
@@ -120,6 +117,7 @@ int LinuxTask::Seize(std::string *error) {
   exit_reported_ = false;
   lane->Add(this);
   host.NoteAdded(lane, tgid_);
+  siblings_ = ThreadsOf(tgid_).size() > 1;
   if (tid() == tgid_) {
     Fd pidfd = OpenPidfd(tid(), host.features().thread_pidfds);
     if (pidfd.valid() && host.features().thread_pidfds) {
@@ -193,8 +191,19 @@ bool LinuxTask::Exists() {
 }
 
 bool LinuxTask::IsStillStopped() {
-  const auto stat = ReadStat(tid());
-  return stat && stat->state == 't';
+  Lane *const lane = lane_.load();
+  if (lane == nullptr) return false;
+  bool stopped = false;
+  lane->Call([&] {
+    if (!traced_here_ || place_ == Place::kRunning || place_ == Place::kGone) return;
+    siginfo_t info{};
+    // A task that was killed may be in a stop again already: that of its exit.
+    const bool answers = ptrace(PTRACE_GETSIGINFO, tid(), nullptr, &info) == 0 || errno == EINVAL;
+    const bool exits = info.si_code >> 8 == PTRACE_EVENT_EXIT;
+    stopped = answers && (!exits || place_ == Place::kExit);
+    if (!stopped) core_->OnKilledInStop();
+  });
+  return stopped;
 }
 
 // ---- Requests from other threads -------------------------------------------------------------------
@@ -227,7 +236,7 @@ void LinuxTask::InterestChanged(unsigned long interest) {
   // A task in the lane's hands is set up by its engines' masks when it is let go: the lane marks it
   // running before it reads them.
   if (!running_.load()) return;
-  if ((NeededHere(interest) & ~configured_.load()) == 0) return;
+  if ((Needed(interest) & ~configured_.load()) == 0) return;
   if (lane == Lane::Current()) {
     Reconfigure(interest);
   } else {
@@ -269,13 +278,9 @@ void LinuxTask::Serve(Requests requests) {
   }
 }
 
-unsigned long LinuxTask::NeededHere(unsigned long interest) const {
-  return Needed(interest) & ~(tid() == tgid_ ? 0 : kLifeEvents);
-}
-
 void LinuxTask::Reconfigure(unsigned long interest) {
   if (!traced_here_ || place_ != Place::kRunning) return;
-  if ((NeededHere(interest) & ~configured_.load()) != 0) Interrupt();
+  if ((Needed(interest) & ~configured_.load()) != 0) Interrupt();
 }
 
 void LinuxTask::Interrupt() {
@@ -299,8 +304,9 @@ unsigned long LinuxTask::KernelOptions(unsigned long interest) const {
   // A thread that is not the leader changes its id by exec, which must not pass unseen [EXE-04].
   if ((interest & UTRACE_EVENT(EXEC)) != 0 || tid() != tgid_) options |= PTRACE_O_TRACEEXEC;
   if ((interest & UTRACE_EVENT(EXIT)) != 0) options |= PTRACE_O_TRACEEXIT;
-  // No wait shows a leader that dies before its threads, or that another thread's exec replaces.
-  if (tid() == tgid_ && (interest & kLifeEvents) != 0) options |= PTRACE_O_TRACEEXIT;
+  // No wait shows a leader that dies before its threads, or that another thread's exec replaces. Not
+  // only while an engine wants to know: it may come to want it too late to stop the task for this.
+  if (tid() == tgid_) options |= PTRACE_O_TRACEEXIT;
   return options;
 }
 

@@ -115,7 +115,6 @@ class LinuxTask final : public HostTask {
   int ExplainRefusal(int error_number, std::string *error);
   void Interrupt();
   void Reconfigure(unsigned long interest);
-  unsigned long NeededHere(unsigned long interest) const;
   void Wake();
   void Publish(bool traced);
   void Retry();
@@ -147,6 +146,7 @@ class LinuxTask final : public HostTask {
   bool SendCarrier(const SignalEffect &effect, int number, bool decided);
   std::optional<Carrier> TakeCarrier(const siginfo_t &info);
   void AtHandler();
+  void ReportHandler();
   void RunChosenHandler(const SignalEffect &effect);
   void EndProcessBy(const SignalEffect &effect, int stopped_for);
   bool ResetDisposition(int number);
@@ -171,6 +171,7 @@ class LinuxTask final : public HostTask {
   static void ReleaseOrphans(Lane &lane);
 
   // registers.cc
+  int RequestError(int otherwise);
   int FetchRegisters();
   int StoreRegisters();
   int TransferMemory(uint64_t address, void *buffer, size_t size, bool write, ssize_t *done);
@@ -206,6 +207,7 @@ class LinuxTask final : public HostTask {
   bool job_reported_ = false;       // in a job control stop that the core knows of
   bool exit_reported_ = false;
   bool death_reported_ = false;
+  bool siblings_ = false;           // its process was seen to have other threads
   bool synthetic_ = false;          // dequeued_ is a trap of our own making
   bool handler_report_ = false;     // handler_expected_ is for a report to engines
   unsigned long options_ = 0;       // as the kernel has them

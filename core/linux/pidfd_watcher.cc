@@ -5,12 +5,14 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <thread>
 #include <vector>
 
 #include "core/linux/all_signals_blocked.h"
 #include "core/linux/lane.h"
 #include "core/linux/linux_task.h"
+#include "core/linux/restartable_calls.h"
 
 namespace utrace::linux_host {
 namespace {
@@ -38,10 +40,12 @@ void PidfdWatcher::Start() {
   started_ = true;
 }
 
-void PidfdWatcher::LookAt(LinuxTask *task) {
+void PidfdWatcher::LookAt(LinuxTask *task, int64_t deadline) {
   const std::lock_guard lock(mutex_);
   const auto found = watched_.find(task);
-  if (found == watched_.end() || found->second.look) return;
+  if (found == watched_.end()) return;
+  found->second.look_deadline = std::max(found->second.look_deadline, deadline);
+  if (found->second.look) return;
   found->second.look = true;
   ++looks_;
   Wake();
@@ -57,8 +61,14 @@ void PidfdWatcher::Wake() {
 void PidfdWatcher::AskForLooks() {
   const std::lock_guard lock(mutex_);
   if (looks_ == 0) return;
+  const int64_t now = MonotonicNow();
   for (auto &[task, watched] : watched_) {
-    if (watched.look) watched.lane->Ask(task->asked(), kAskLook);
+    if (!watched.look) continue;
+    watched.lane->Ask(task->asked(), kAskLook);
+    if (now > watched.look_deadline) {
+      watched.look = false;
+      --looks_;
+    }
   }
 }
 

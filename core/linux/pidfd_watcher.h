@@ -25,10 +25,10 @@ class PidfdWatcher {
   // Takes a reference to the task until it was reaped or Remove was called. Any thread.
   void Add(LinuxTask *task, Lane *lane, Fd pidfd, bool death);
   void Remove(LinuxTask *task);
-  // A leader is on its way to die before its threads. The kernel makes no event of that: the watcher
-  // has the lane look (LinuxTask::LookAtLeader) every few milliseconds, until the task is removed
-  // or reaped. Any thread.
-  void LookAt(LinuxTask *task);
+  // A leader may be on its way to die before its threads, or to be replaced by an exec. The kernel
+  // makes no event of either: the watcher has the lane look (LinuxTask::LookAtLeader) every few
+  // milliseconds until `deadline` (MonotonicNow). Any thread.
+  void LookAt(LinuxTask *task, int64_t deadline);
 
  private:
   struct Watched {
@@ -38,6 +38,7 @@ class PidfdWatcher {
     bool told_death = false;
     bool wants_death = false;
     bool look = false;
+    int64_t look_deadline = 0;
   };
 
   void Run();

@@ -28,10 +28,18 @@ int OnLane(Lane *lane, Work work) {
 
 }  // namespace
 
+// What a failed request says. A task that is out of its stop was killed, and who examines it is to
+// learn that from now on [EXM-07].
+int LinuxTask::RequestError(int otherwise) {
+  if (errno != ESRCH) return otherwise;
+  if (traced_here_ && place_ != Place::kRunning) core_->OnKilledInStop();
+  return -ESRCH;
+}
+
 int LinuxTask::FetchRegisters() {
   if (registers_valid_) return 0;
   iovec vector{&registers_, sizeof(registers_)};
-  if (ptrace(PTRACE_GETREGSET, tid(), NT_PRSTATUS, &vector) != 0) return -ESRCH;
+  if (ptrace(PTRACE_GETREGSET, tid(), NT_PRSTATUS, &vector) != 0) return RequestError(-ESRCH);
   registers_valid_ = true;
   return 0;
 }
@@ -41,7 +49,7 @@ int LinuxTask::StoreRegisters() {
   iovec vector{&registers_, sizeof(registers_)};
   if (ptrace(PTRACE_SETREGSET, tid(), NT_PRSTATUS, &vector) == 0) return 0;
   registers_valid_ = false;
-  return errno == ESRCH ? -ESRCH : -EINVAL;
+  return RequestError(-EINVAL);
 }
 
 int LinuxTask::RegsetGet(uint32_t index, size_t position, size_t count, void *buffer) {
@@ -50,7 +58,7 @@ int LinuxTask::RegsetGet(uint32_t index, size_t position, size_t count, void *bu
     std::vector<uint8_t> image(static_cast<size_t>(set.slots) * set.slot_size);
     iovec vector{image.data(), image.size()};
     if (ptrace(PTRACE_GETREGSET, tid(), static_cast<long>(set.note_type), &vector) != 0) {
-      return errno == ESRCH ? -ESRCH : -ENODEV;
+      return RequestError(-ENODEV);
     }
     if (position + count > vector.iov_len) return -EINVAL;
     std::memcpy(buffer, image.data() + position, count);
@@ -65,13 +73,13 @@ int LinuxTask::RegsetSet(uint32_t index, size_t position, size_t count, const vo
     iovec vector{image.data(), image.size()};
     const auto note = static_cast<long>(set.note_type);
     if (ptrace(PTRACE_GETREGSET, tid(), note, &vector) != 0) {
-      return errno == ESRCH ? -ESRCH : -ENODEV;
+      return RequestError(-ENODEV);
     }
     if (position + count > vector.iov_len) return -EINVAL;
     std::memcpy(image.data() + position, buffer, count);
     registers_valid_ = false;
     if (ptrace(PTRACE_SETREGSET, tid(), note, &vector) == 0) return 0;
-    return errno == ESRCH ? -ESRCH : -EINVAL;
+    return RequestError(-EINVAL);
   });
 }
 

@@ -227,13 +227,23 @@ void LinuxTask::AtHandler() {
     StoreRegisters();
   }
   handler_patch_.reset();
-  if (handler_report_) {
-    handler_report_ = false;
-    place_ = Place::kUser;
-    const Region region;
-    core_->OnHandler();
+  const bool report = handler_report_;
+  handler_report_ = false;
+  if (report) {
+    ReportHandler();
+  } else {
+    ReturnToUser();
   }
-  ReturnToUser();
+}
+
+void LinuxTask::ReportHandler() {
+  place_ = Place::kUser;
+  SignalEffect effect;
+  {
+    const Region region;
+    effect = core_->OnHandler();
+  }
+  CarryOut(effect, 0);
 }
 
 // A handler that the program has not installed: sets it up as the kernel would, in one step, so that
@@ -282,11 +292,10 @@ void LinuxTask::RunChosenHandler(const SignalEffect &effect) {
   SetSignalMask(frame->blocked);
   resume_signal_ = 0;
   if (core_->WantsHandlerReport()) {
-    place_ = Place::kUser;
-    const Region region;
-    core_->OnHandler();
+    ReportHandler();
+  } else {
+    ReturnToUser();
   }
-  ReturnToUser();
 }
 
 // ---- Ending the process ----------------------------------------------------------------------------

@@ -216,6 +216,7 @@ void LinuxTask::AtTrap() {
     return;
   }
   in_syscall_ = false;
+  if (tid() == tgid_ && !siblings_) siblings_ = ThreadsOf(tgid_).size() > 1;
   const bool waits_for_call = !interrupt_wanted_ && RepairInterruptedCall();
   interrupt_wanted_ = false;
   if (!waits_for_call) {
@@ -370,6 +371,12 @@ void LinuxTask::Resume(int request, int signal) {
   configured_.store(configured);
   // Fails only if SIGKILL took the task out of its stop: its death will be seen.
   ptrace(static_cast<__ptrace_request>(request), tid(), nullptr, static_cast<long>(signal));
+  // Or else SIGKILL took it to the stop of its exit already, and this resumed that one unseen: of a
+  // leader whose id another thread's exec takes over, nothing more would be heard.
+  constexpr int64_t kExitsWithin = 200'000'000;
+  if (siblings_ && tid() == tgid_) {
+    LinuxHost::Get().watcher().LookAt(this, MonotonicNow() + kExitsWithin);
+  }
 }
 
 // Lets a task go that no engine is attached to.
