@@ -69,8 +69,8 @@ std::optional<uint64_t> CloneFlags(const GeneralRegisters& regs, const ReadU64& 
 
 // The memory and the registers with which a task starts a handler, as the kernel would set them up.
 struct SignalFrame {
-  GeneralRegisters regs;        // to be installed
-  uint64_t address;             // where `bytes` go in the task's memory
+  GeneralRegisters regs;  // to be installed
+  uint64_t address;       // where `bytes` go in the task's memory
   std::vector<uint8_t> bytes;
   uint64_t blocked;             // the signal mask while the handler runs
   std::vector<uint8_t> xstate;  // to be installed as the set that the request's came from: the
@@ -82,8 +82,8 @@ struct SignalFrameRequest {
                                     // restart of a system call, by the handler's SA_RESTART
   std::span<const uint8_t> xstate;  // the whole NT_X86_XSTATE image or the machine's equivalent
   siginfo_t info;
-  utrace_sigaction action;          // handler, flags, restorer (nonzero), mask
-  uint64_t blocked;                 // the task's signal mask before, as PTRACE_GETSIGMASK reads it
+  utrace_sigaction action;  // handler, flags, restorer (nonzero), mask
+  uint64_t blocked;         // the task's signal mask before, as PTRACE_GETSIGMASK reads it
   // What sigaltstack(2) would tell the task. ptrace does not tell: without it SA_ONSTACK is not
   // heeded, the handler runs on the current stack, and its context names no alternate stack. Either
   // way the task's alternate stack stays in force after the handler.

@@ -7,10 +7,10 @@
 
 namespace utrace {
 
-EngineObject *Task::FindMatch(int flags, const utrace_engine_ops *ops, const void *data) {
+EngineObject* Task::FindMatch(int flags, const utrace_engine_ops* ops, const void* data) {
   if (life_ >= Life::kReaping) return nullptr;
-  for (const auto *list : {&engines_, &arriving_}) {
-    for (EngineObject *engine : *list) {
+  for (const auto* list : {&engines_, &arriving_}) {
+    for (EngineObject* engine : *list) {
       if (engine->state != EngineObject::State::kAttached) continue;
       if ((flags & UTRACE_ATTACH_MATCH_OPS) != 0 && engine->ops != ops) continue;
       if ((flags & UTRACE_ATTACH_MATCH_DATA) != 0 && engine->data != data) continue;
@@ -20,7 +20,7 @@ EngineObject *Task::FindMatch(int flags, const utrace_engine_ops *ops, const voi
   return nullptr;
 }
 
-bool Task::Insert(EngineObject &engine) {
+bool Task::Insert(EngineObject& engine) {
   // A report walks engines_ and must not see it change; who comes meanwhile waits [ATT-14]. The
   // second list's room in the first is reserved here, where failure can still be told [ATT-09].
   try {
@@ -30,7 +30,7 @@ bool Task::Insert(EngineObject &engine) {
     } else {
       engines_.push_back(&engine);
     }
-  } catch (const std::bad_alloc &) {
+  } catch (const std::bad_alloc&) {
     return false;
   }
   engine.was_attached = true;
@@ -38,18 +38,18 @@ bool Task::Insert(EngineObject &engine) {
   return true;
 }
 
-int Task::AdoptOrNoMemory(std::string *error) {
+int Task::AdoptOrNoMemory(std::string* error) {
   try {
     return host_->Adopt(error);
-  } catch (const std::bad_alloc &) {
+  } catch (const std::bad_alloc&) {
     return -ENOMEM;
-  } catch (const std::system_error &) {  // a thread that could not be started
+  } catch (const std::system_error&) {  // a thread that could not be started
     return -ENOMEM;
   }
 }
 
-EngineObject *Task::Attach(int flags, const utrace_engine_ops *ops, void *data, int *status,
-                           std::string *error) {
+EngineObject* Task::Attach(int flags, const utrace_engine_ops* ops, void* data, int* status,
+                           std::string* error) {
   constexpr int kKnown = UTRACE_ATTACH_CREATE | UTRACE_ATTACH_EXCLUSIVE | UTRACE_ATTACH_MATCH_OPS |
                          UTRACE_ATTACH_MATCH_DATA;
   *status = 0;
@@ -59,7 +59,7 @@ EngineObject *Task::Attach(int flags, const utrace_engine_ops *ops, void *data, 
   }
   if ((flags & UTRACE_ATTACH_CREATE) == 0) {
     MutexLock lock(mutex_);
-    EngineObject *found = FindMatch(flags, ops, data);
+    EngineObject* found = FindMatch(flags, ops, data);
     if (found == nullptr) {
       *status = -ENOENT;
     } else {
@@ -77,7 +77,7 @@ EngineObject *Task::Attach(int flags, const utrace_engine_ops *ops, void *data, 
              " belongs to the kernel and has no user mode to trace; choose a user thread";
     return nullptr;
   }
-  auto *engine = new (std::nothrow) EngineObject(this, ops, data);
+  auto* engine = new (std::nothrow) EngineObject(this, ops, data);
   if (engine == nullptr) {
     *status = -ENOMEM;
     return nullptr;
@@ -136,10 +136,10 @@ EngineObject *Task::Attach(int flags, const utrace_engine_ops *ops, void *data, 
   return nullptr;
 }
 
-void Task::RemoveDetached(std::vector<EngineObject *> &removed) {
-  const auto leave = [&removed](std::vector<EngineObject *> &list) {
+void Task::RemoveDetached(std::vector<EngineObject*>& removed) {
+  const auto leave = [&removed](std::vector<EngineObject*>& list) {
     auto kept = list.begin();
-    for (EngineObject *engine : list) {
+    for (EngineObject* engine : list) {
       if (engine->state == EngineObject::State::kDetached) {
         removed.push_back(engine);
       } else {
@@ -152,8 +152,8 @@ void Task::RemoveDetached(std::vector<EngineObject *> &removed) {
   leave(arriving_);
 }
 
-void Task::DropAll(const std::vector<EngineObject *> &engines) {
-  for (EngineObject *engine : engines) engine->Unref();
+void Task::DropAll(const std::vector<EngineObject*>& engines) {
+  for (EngineObject* engine : engines) engine->Unref();
 }
 
 }  // namespace utrace

@@ -7,7 +7,7 @@ namespace utrace {
 namespace {
 
 // Whether every enabled event has its callback [BAD-02].
-bool HasCallbacks(const utrace_engine_ops &ops, unsigned long events) {
+bool HasCallbacks(const utrace_engine_ops& ops, unsigned long events) {
   const auto lacks = [events](unsigned long event, bool present) {
     return (events & event) != 0 && !present;
   };
@@ -26,7 +26,7 @@ bool HasCallbacks(const utrace_engine_ops &ops, unsigned long events) {
 
 }  // namespace
 
-int Task::SetEvents(EngineObject &engine, unsigned long events) {
+int Task::SetEvents(EngineObject& engine, unsigned long events) {
   events &= UTRACE_EVENT_ALL;
   constexpr unsigned long kLifeEvents = UTRACE_EVENT(DEATH) | UTRACE_EVENT(QUIESCE);
   int result = 0;
@@ -58,7 +58,7 @@ int Task::SetEvents(EngineObject &engine, unsigned long events) {
   return result;
 }
 
-int Task::Control(EngineObject &engine, unsigned action) {
+int Task::Control(EngineObject& engine, unsigned action) {
   if (action > UTRACE_DETACH) return -EINVAL;
   int result = 0;
   bool wake = false;
@@ -66,14 +66,14 @@ int Task::Control(EngineObject &engine, unsigned action) {
   bool left = false;
   Urgency urgency = Urgency::kReport;
   unsigned long interest = 0;
-  std::vector<EngineObject *> removed;
+  std::vector<EngineObject*> removed;
   {
     MutexLock lock(mutex_);
     if (engine.state != EngineObject::State::kAttached || life_ >= Life::kReaping) return -ESRCH;
     if (life_ != Life::kAlive && action != UTRACE_DETACH) return -ESRCH;
     if (life_ == Life::kDying) return -EALREADY;
-    const bool needs_quiesce = action == UTRACE_REPORT || action == UTRACE_SINGLESTEP ||
-                               action == UTRACE_BLOCKSTEP;
+    const bool needs_quiesce =
+        action == UTRACE_REPORT || action == UTRACE_SINGLESTEP || action == UTRACE_BLOCKSTEP;
     if (needs_quiesce && (engine.flags & UTRACE_EVENT(QUIESCE)) == 0) return -EINVAL;
     if (action == UTRACE_SINGLESTEP || action == UTRACE_BLOCKSTEP) {
       if (!TheHost().HasSingleStep()) return -EOPNOTSUPP;
@@ -102,8 +102,8 @@ int Task::Control(EngineObject &engine, unsigned action) {
       engine.stop_committed = false;
       switch (action) {
         case UTRACE_DETACH:
-          engine.state = engine.in_callback ? EngineObject::State::kDetaching
-                                            : EngineObject::State::kDetached;
+          engine.state =
+              engine.in_callback ? EngineObject::State::kDetaching : EngineObject::State::kDetached;
           if (engine.in_callback) result = -EINPROGRESS;
           if (!in_pass_) RemoveDetached(removed);
           left = true;

@@ -4,10 +4,9 @@
 
 namespace utrace {
 
-EngineObject::EngineObject(Task *engine_task, const utrace_engine_ops *engine_ops, void *engine_data)
-    : utrace_engine{engine_ops, engine_data, 0},
-      task(engine_task),
-      release(engine_ops->release) {
+EngineObject::EngineObject(Task* engine_task, const utrace_engine_ops* engine_ops,
+                           void* engine_data)
+    : utrace_engine{engine_ops, engine_data, 0}, task(engine_task), release(engine_ops->release) {
   task->Ref();
 }
 

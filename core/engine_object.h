@@ -14,9 +14,9 @@ class Task;
 // Referenced by callers, by the task's engine list while attached, and by a report that calls it.
 // The release callback is made when the last reference goes [REF-03].
 struct EngineObject : utrace_engine {
-  EngineObject(Task *engine_task, const utrace_engine_ops *engine_ops, void *engine_data);
-  EngineObject(const EngineObject &) = delete;
-  EngineObject &operator=(const EngineObject &) = delete;
+  EngineObject(Task* engine_task, const utrace_engine_ops* engine_ops, void* engine_data);
+  EngineObject(const EngineObject&) = delete;
+  EngineObject& operator=(const EngineObject&) = delete;
 
   void Ref() { references.fetch_add(1, std::memory_order_relaxed); }
   // Must not be called with the task's lock held: release is the engine's code.
@@ -28,8 +28,8 @@ struct EngineObject : utrace_engine {
     kDetached,
   };
 
-  Task *const task;  // referenced
-  void (*const release)(void *);  // as it was at attach time [REF-04]
+  Task* const task;              // referenced
+  void (*const release)(void*);  // as it was at attach time [REF-04]
   Atomic<uint32_t> references{1};
   bool was_attached = false;  // written before the engine is published
 
@@ -53,8 +53,8 @@ struct EngineObject : utrace_engine {
   ~EngineObject();
 };
 
-inline EngineObject *FromPublic(utrace_engine *engine) {
-  return static_cast<EngineObject *>(engine);
+inline EngineObject* FromPublic(utrace_engine* engine) {
+  return static_cast<EngineObject*>(engine);
 }
 
 }  // namespace utrace

@@ -58,23 +58,23 @@ class HostTask {
   virtual bool Exists() = 0;
 
   // ---- Machine state: only while the task is at a safe point; see machine.h. ----
-  virtual const utrace_regset_view &View() const = 0;
-  virtual int RegsetGet(uint32_t index, size_t position, size_t count, void *buffer) = 0;
-  virtual int RegsetSet(uint32_t index, size_t position, size_t count, const void *buffer) = 0;
-  virtual int GetPc(uint64_t *pc) = 0;
+  virtual const utrace_regset_view& View() const = 0;
+  virtual int RegsetGet(uint32_t index, size_t position, size_t count, void* buffer) = 0;
+  virtual int RegsetSet(uint32_t index, size_t position, size_t count, const void* buffer) = 0;
+  virtual int GetPc(uint64_t* pc) = 0;
   virtual int SetPc(uint64_t pc) = 0;
-  virtual int GetSp(uint64_t *sp) = 0;
-  virtual int SyscallNumber(long *number) = 0;
+  virtual int GetSp(uint64_t* sp) = 0;
+  virtual int SyscallNumber(long* number) = 0;
   virtual int SetSyscallNumber(long number) = 0;
-  virtual int SyscallArguments(unsigned first, unsigned count, uint64_t *arguments) = 0;
-  virtual int SetSyscallArguments(unsigned first, unsigned count, const uint64_t *arguments) = 0;
-  virtual int SyscallResult(int64_t *result) = 0;
+  virtual int SyscallArguments(unsigned first, unsigned count, uint64_t* arguments) = 0;
+  virtual int SetSyscallArguments(unsigned first, unsigned count, const uint64_t* arguments) = 0;
+  virtual int SyscallResult(int64_t* result) = 0;
   virtual int SetSyscallResult(int64_t result) = 0;
   virtual int RollBackSyscall() = 0;
-  virtual ssize_t ReadMemory(uint64_t address, void *buffer, size_t size) = 0;
-  virtual ssize_t WriteMemory(uint64_t address, const void *buffer, size_t size) = 0;
+  virtual ssize_t ReadMemory(uint64_t address, void* buffer, size_t size) = 0;
+  virtual ssize_t WriteMemory(uint64_t address, const void* buffer, size_t size) = 0;
   // At any time.
-  virtual int CurrentSyscall(utrace_current_syscall *call) = 0;
+  virtual int CurrentSyscall(utrace_current_syscall* call) = 0;
 };
 
 enum class WaitResult { kWoken, kInterrupted };
@@ -85,21 +85,21 @@ class Host {
 
   // The task with that id, with a reference for the caller. Null and a negative errno in *status if
   // there is none.
-  virtual Task *FindTask(pid_t tid, int *status, std::string *error) = 0;
+  virtual Task* FindTask(pid_t tid, int* status, std::string* error) = 0;
 
   virtual bool HasSingleStep() = 0;
   virtual bool HasBlockStep() = 0;
   // See utrace_declared_limits.
-  virtual const char *DeclaredLimits() = 0;
+  virtual const char* DeclaredLimits() = 0;
 
   // Waits while `word` equals `expected`; may wake spuriously. kInterrupted if a signal handler ran
   // in the calling thread.
-  virtual WaitResult WaitOn(Atomic<uint32_t> &word, uint32_t expected) = 0;
-  virtual void WakeAll(Atomic<uint32_t> &word) = 0;
+  virtual WaitResult WaitOn(Atomic<uint32_t>& word, uint32_t expected) = 0;
+  virtual void WakeAll(Atomic<uint32_t>& word) = 0;
 };
 
 // The host that is linked in; made on first use, lives as long as the process.
-Host &TheHost();
+Host& TheHost();
 
 }  // namespace utrace
 

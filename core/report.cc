@@ -17,7 +17,7 @@ struct Task::Pass {
 void Task::BeginPass() { in_pass_ = true; }
 
 void Task::EndPass() {
-  std::vector<EngineObject *> removed;
+  std::vector<EngineObject*> removed;
   {
     MutexLock lock(mutex_);
     in_pass_ = false;
@@ -29,7 +29,7 @@ void Task::EndPass() {
   DropAll(removed);
 }
 
-void Task::ApplyResult(EngineObject &engine, PassKind kind, uint32_t result) {
+void Task::ApplyResult(EngineObject& engine, PassKind kind, uint32_t result) {
   uint32_t action = result & UTRACE_RESUME_MASK;
   if (action > UTRACE_DETACH) action = UTRACE_RESUME;  // [BAD-03]
   if (action == UTRACE_DETACH || engine.state == EngineObject::State::kDetaching) {
@@ -68,12 +68,12 @@ void Task::ApplyResult(EngineObject &engine, PassKind kind, uint32_t result) {
 }
 
 // Calls `call` for the engine, without the lock, and applies its result. Whether it is still attached.
-bool Task::CallEngine(MutexLock &lock, EngineObject &engine, Pass &pass,
-                      const std::function<uint32_t(const utrace_engine_ops &)> &call) {
+bool Task::CallEngine(MutexLock& lock, EngineObject& engine, Pass& pass,
+                      const std::function<uint32_t(const utrace_engine_ops&)>& call) {
   engine.in_callback = true;
   engine.stop_during_callback = false;
   engine.cleared_during_callback = false;
-  const utrace_engine_ops &ops = *engine.ops;
+  const utrace_engine_ops& ops = *engine.ops;
   lock.unlock();
   uint32_t result = 0;
   {
@@ -90,7 +90,7 @@ bool Task::CallEngine(MutexLock &lock, EngineObject &engine, Pass &pass,
   return engine.state == EngineObject::State::kAttached;
 }
 
-void Task::ReportEvent(unsigned long event, PassKind kind, bool reverse, const Callback &specific) {
+void Task::ReportEvent(unsigned long event, PassKind kind, bool reverse, const Callback& specific) {
   {
     MutexLock lock(mutex_);
     const unsigned long interest = InterestLocked();
@@ -103,47 +103,46 @@ void Task::ReportEvent(unsigned long event, PassKind kind, bool reverse, const C
     Pass pass{.kind = kind};
     const size_t count = engines_.size();
     for (size_t i = 0; i < count; ++i) {
-      EngineObject &engine = *engines_[reverse ? count - 1 - i : i];
+      EngineObject& engine = *engines_[reverse ? count - 1 - i : i];
       if (engine.state != EngineObject::State::kAttached) continue;
       const bool quiesce = (engine.flags & UTRACE_EVENT(QUIESCE)) != 0 &&
                            engine.ops->report_quiesce != nullptr && event != UTRACE_EVENT(REAP);
       if (quiesce) {
-        const auto call = [&](const utrace_engine_ops &ops) {
+        const auto call = [&](const utrace_engine_ops& ops) {
           return ops.report_quiesce(pass.resume, &engine, this, event);
         };
         if (!CallEngine(lock, engine, pass, call)) continue;
       }
       // The mask may have changed in the callback just made [EVT-13].
       if (event == 0 || (engine.flags & event) == 0) continue;
-      CallEngine(lock, engine, pass, [&](const utrace_engine_ops &ops) {
-        return specific(engine, ops, pass.resume);
-      });
+      CallEngine(lock, engine, pass,
+                 [&](const utrace_engine_ops& ops) { return specific(engine, ops, pass.resume); });
     }
   }
   EndPass();
 }
 
-uint32_t Task::ReportSignal(unsigned long event, uint32_t action, siginfo_t &info,
-                            const utrace_sigaction *original, utrace_sigaction &disposition) {
+uint32_t Task::ReportSignal(unsigned long event, uint32_t action, siginfo_t& info,
+                            const utrace_sigaction* original, utrace_sigaction& disposition) {
   {
     MutexLock lock(mutex_);
     BeginPass();
     Pass pass{.kind = PassKind::kSignal};
     for (size_t i = 0, count = engines_.size(); i < count; ++i) {
-      EngineObject &engine = *engines_[i];
+      EngineObject& engine = *engines_[i];
       if (engine.state != EngineObject::State::kAttached) continue;
       if ((engine.flags & (event | UTRACE_EVENT(QUIESCE))) == 0) continue;
       if (engine.ops->report_signal == nullptr) {  // [QUI-07]
         // Its resume action counts as from any report_quiesce, its signal action does not [SYS-13].
-        const auto call = [&](const utrace_engine_ops &ops) {
+        const auto call = [&](const utrace_engine_ops& ops) {
           return ops.report_quiesce(pass.resume, &engine, this, event);
         };
         CallEngine(lock, engine, pass, call);
         continue;
       }
-      CallEngine(lock, engine, pass, [&](const utrace_engine_ops &ops) {
+      CallEngine(lock, engine, pass, [&](const utrace_engine_ops& ops) {
         // The registers are reached through the task (machine.h); the handle names it.
-        auto *regs = reinterpret_cast<utrace_regs *>(this);
+        auto* regs = reinterpret_cast<utrace_regs*>(this);
         const uint32_t result = ops.report_signal(action | pass.resume, &engine, this, regs, &info,
                                                   original, &disposition);
         action = result & (UTRACE_SIGNAL_MASK | UTRACE_SIGNAL_HOLD);
@@ -173,7 +172,7 @@ UserVerdict Task::SafePoint(bool leaving) {
         if (SomeoneStops()) {
           held_ = true;
           report_after_stop_ = true;
-          for (EngineObject *engine : engines_) {
+          for (EngineObject* engine : engines_) {
             if (engine->wish == UTRACE_STOP) engine->stop_committed = true;
           }
           Notify();
@@ -182,7 +181,7 @@ UserVerdict Task::SafePoint(bool leaving) {
         if (!leaving) return {};
         keep_info_ = false;
         Step step = Step::kNone;
-        for (EngineObject *engine : engines_) {
+        for (EngineObject* engine : engines_) {
           if (engine->wish == UTRACE_SINGLESTEP) step = std::max(step, Step::kSingle);
           if (engine->wish == UTRACE_BLOCKSTEP) step = std::max(step, Step::kBlock);
           engine->wish = UTRACE_RESUME;  // for one resumption [REP-06]
@@ -213,8 +212,8 @@ UserVerdict Task::SafePoint(bool leaving) {
 
 // ---- Signals ---------------------------------------------------------------------------------------
 
-SignalEffect Task::Resolve(uint32_t result, const siginfo_t *dequeued, const siginfo_t &info,
-                           const utrace_sigaction *original, const utrace_sigaction &action) {
+SignalEffect Task::Resolve(uint32_t result, const siginfo_t* dequeued, const siginfo_t& info,
+                           const utrace_sigaction* original, const utrace_sigaction& action) {
   SignalEffect effect = ResolveSignal(result, dequeued, info, original, action);
   MutexLock lock(mutex_);
   keep_info_ = SomeoneStops();
@@ -222,7 +221,7 @@ SignalEffect Task::Resolve(uint32_t result, const siginfo_t *dequeued, const sig
   return effect;
 }
 
-SignalEffect Task::OnSignal(const siginfo_t &info, const utrace_sigaction &disposition) {
+SignalEffect Task::OnSignal(const siginfo_t& info, const utrace_sigaction& disposition) {
   const unsigned long event = SignalEventKind(info.si_signo, disposition.handler);
   siginfo_t changed = info;
   utrace_sigaction apply = disposition;
@@ -282,7 +281,7 @@ EntryVerdict Task::OnSyscallEntry(bool resumed) {
         if (SomeoneStops()) {
           held_ = true;
           report_after_stop_ = true;
-          for (EngineObject *engine : engines_) {
+          for (EngineObject* engine : engines_) {
             if (engine->wish == UTRACE_STOP) engine->stop_committed = true;
           }
           Notify();
@@ -307,8 +306,8 @@ EntryVerdict Task::OnSyscallEntry(bool resumed) {
     uint32_t action = UTRACE_SYSCALL_RUN;
     const uint32_t flag = resumed ? UTRACE_SYSCALL_RESUMED : 0;
     ReportEvent(UTRACE_EVENT(SYSCALL_ENTRY), PassKind::kEntry, /*reverse=*/true,
-                [&](EngineObject &engine, const utrace_engine_ops &ops, uint32_t resume) {
-                  auto *regs = reinterpret_cast<utrace_regs *>(this);
+                [&](EngineObject& engine, const utrace_engine_ops& ops, uint32_t resume) {
+                  auto* regs = reinterpret_cast<utrace_regs*>(this);
                   const uint32_t result =
                       ops.report_syscall_entry(action | flag | resume, &engine, this, regs);
                   action = result & UTRACE_SYSCALL_MASK;
@@ -325,8 +324,8 @@ EntryVerdict Task::OnSyscallEntry(bool resumed) {
 
 Verdict Task::OnSyscallExit() {
   ReportEvent(UTRACE_EVENT(SYSCALL_EXIT), PassKind::kEvent, false,
-              [&](EngineObject &engine, const utrace_engine_ops &ops, uint32_t resume) {
-                auto *regs = reinterpret_cast<utrace_regs *>(this);
+              [&](EngineObject& engine, const utrace_engine_ops& ops, uint32_t resume) {
+                auto* regs = reinterpret_cast<utrace_regs*>(this);
                 return ops.report_syscall_exit(resume, &engine, this, regs);
               });
   return {.hold = false, .due = true};
@@ -337,7 +336,7 @@ Verdict Task::HoldHere(bool may_hold) {
   if (may_hold && SomeoneStops()) {
     held_ = true;
     report_after_stop_ = true;
-    for (EngineObject *engine : engines_) {
+    for (EngineObject* engine : engines_) {
       if (engine->wish == UTRACE_STOP) engine->stop_committed = true;
     }
     Notify();
@@ -346,9 +345,9 @@ Verdict Task::HoldHere(bool may_hold) {
   return {.hold = false, .due = StillDue()};
 }
 
-Verdict Task::OnClone(unsigned long flags, Task &child) {
+Verdict Task::OnClone(unsigned long flags, Task& child) {
   ReportEvent(UTRACE_EVENT(CLONE), PassKind::kEvent, false,
-              [&](EngineObject &engine, const utrace_engine_ops &ops, uint32_t resume) {
+              [&](EngineObject& engine, const utrace_engine_ops& ops, uint32_t resume) {
                 return ops.report_clone(resume, &engine, this, flags, &child);
               });
   child.EndNewborn();
@@ -358,16 +357,16 @@ Verdict Task::OnClone(unsigned long flags, Task &child) {
   return HoldHere((flags & kCloneVfork) != 0);
 }
 
-Verdict Task::OnExec(const utrace_program &program) {
+Verdict Task::OnExec(const utrace_program& program) {
   ReportEvent(UTRACE_EVENT(EXEC), PassKind::kEvent, false,
-              [&](EngineObject &engine, const utrace_engine_ops &ops, uint32_t resume) {
-                auto *regs = reinterpret_cast<utrace_regs *>(this);
+              [&](EngineObject& engine, const utrace_engine_ops& ops, uint32_t resume) {
+                auto* regs = reinterpret_cast<utrace_regs*>(this);
                 return ops.report_exec(resume, &engine, this, &program, regs);
               });
   return HoldHere(false);
 }
 
-Verdict Task::OnExit(long *code, bool killed) {
+Verdict Task::OnExit(long* code, bool killed) {
   {
     MutexLock lock(mutex_);
     at_entry_ = false;
@@ -375,7 +374,7 @@ Verdict Task::OnExit(long *code, bool killed) {
   }
   const long original = *code;
   ReportEvent(UTRACE_EVENT(EXIT), PassKind::kEvent, false,
-              [&](EngineObject &engine, const utrace_engine_ops &ops, uint32_t resume) {
+              [&](EngineObject& engine, const utrace_engine_ops& ops, uint32_t resume) {
                 return ops.report_exit(resume, &engine, this, original, code);
               });
   return HoldHere(!killed);
@@ -396,7 +395,7 @@ Verdict Task::OnJobControl(int type, int notify) {
     if (job_stopped_) Notify();
   }
   ReportEvent(UTRACE_EVENT(JCTL), PassKind::kEvent, false,
-              [&](EngineObject &engine, const utrace_engine_ops &ops, uint32_t resume) {
+              [&](EngineObject& engine, const utrace_engine_ops& ops, uint32_t resume) {
                 return ops.report_jctl(resume, &engine, this, type, notify);
               });
   return HoldHere(type == CLD_STOPPED);
@@ -412,7 +411,7 @@ void Task::OnDeath(bool group_dead, int signal) {
     Notify();
   }
   ReportEvent(UTRACE_EVENT(DEATH), PassKind::kDeath, false,
-              [&](EngineObject &engine, const utrace_engine_ops &ops, uint32_t) {
+              [&](EngineObject& engine, const utrace_engine_ops& ops, uint32_t) {
                 return ops.report_death(&engine, this, group_dead, signal);
               });
   MutexLock lock(mutex_);
@@ -428,15 +427,15 @@ void Task::OnReap() {
     Notify();
   }
   ReportEvent(UTRACE_EVENT(REAP), PassKind::kDeath, false,
-              [&](EngineObject &engine, const utrace_engine_ops &ops, uint32_t) {
+              [&](EngineObject& engine, const utrace_engine_ops& ops, uint32_t) {
                 ops.report_reap(&engine, this);
                 return static_cast<uint32_t>(UTRACE_RESUME);
               });
-  std::vector<EngineObject *> removed;
+  std::vector<EngineObject*> removed;
   {
     MutexLock lock(mutex_);
-    for (const auto *list : {&engines_, &arriving_}) {
-      for (EngineObject *engine : *list) engine->state = EngineObject::State::kDetached;
+    for (const auto* list : {&engines_, &arriving_}) {
+      for (EngineObject* engine : *list) engine->state = EngineObject::State::kDetached;
     }
     RemoveDetached(removed);
     life_ = Life::kReaped;

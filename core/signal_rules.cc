@@ -8,7 +8,7 @@ namespace {
 
 bool IsHandler(uint64_t handler) { return handler != UTRACE_SIG_DFL && handler != UTRACE_SIG_IGN; }
 
-bool SameAction(const utrace_sigaction &a, const utrace_sigaction &b) {
+bool SameAction(const utrace_sigaction& a, const utrace_sigaction& b) {
   return a.handler == b.handler && a.flags == b.flags && a.restorer == b.restorer &&
          a.mask == b.mask;
 }
@@ -88,8 +88,8 @@ uint32_t InitialSignalAction(int signal, unsigned long event) {
   }
 }
 
-SignalEffect ResolveSignal(uint32_t answer, const siginfo_t *dequeued, const siginfo_t &info,
-                           const utrace_sigaction *original, const utrace_sigaction &disposition) {
+SignalEffect ResolveSignal(uint32_t answer, const siginfo_t* dequeued, const siginfo_t& info,
+                           const utrace_sigaction* original, const utrace_sigaction& disposition) {
   using Kind = SignalEffect::Kind;
   SignalEffect effect;
   effect.info = info;
@@ -106,7 +106,7 @@ SignalEffect ResolveSignal(uint32_t answer, const siginfo_t *dequeued, const sig
       if (!valid) break;
       if (original == nullptr || SameAction(*original, disposition)) {
         if (original == nullptr && disposition.handler != UTRACE_SIG_UNKNOWN_HANDLER) {
-          effect.kind = IsHandler(disposition.handler)         ? Kind::kHandler
+          effect.kind = IsHandler(disposition.handler)          ? Kind::kHandler
                         : disposition.handler == UTRACE_SIG_IGN ? Kind::kDrop
                                                                 : DefaultEffect(number);
         } else if (original == nullptr || dequeued == nullptr || dequeued->si_signo == number) {

@@ -18,8 +18,8 @@ uint32_t InitialSignalAction(int signal, unsigned long event);
 // Makes an effect of the last engine's answer. `dequeued` and `original` are null if no signal was
 // dequeued; then a `disposition` left UTRACE_SIG_UNKNOWN_HANDLER is the program's own for info's
 // number.
-SignalEffect ResolveSignal(uint32_t answer, const siginfo_t *dequeued, const siginfo_t &info,
-                           const utrace_sigaction *original, const utrace_sigaction &disposition);
+SignalEffect ResolveSignal(uint32_t answer, const siginfo_t* dequeued, const siginfo_t& info,
+                           const utrace_sigaction* original, const utrace_sigaction& disposition);
 
 }  // namespace utrace
 

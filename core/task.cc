@@ -5,14 +5,14 @@
 namespace utrace {
 namespace {
 
-thread_local Task *current_task = nullptr;
+thread_local Task* current_task = nullptr;
 
 }  // namespace
 
-CurrentTask::CurrentTask(Task *task) : previous_(current_task) { current_task = task; }
+CurrentTask::CurrentTask(Task* task) : previous_(current_task) { current_task = task; }
 CurrentTask::~CurrentTask() { current_task = previous_; }
 
-Task *Task::Current() { return current_task; }
+Task* Task::Current() { return current_task; }
 
 Task::Task(std::unique_ptr<HostTask> host) : host_(std::move(host)) {}
 
@@ -38,7 +38,7 @@ void Task::Notify() {
   if (waiters_ > 0) TheHost().WakeAll(changes_);
 }
 
-WaitResult Task::WaitForChange(MutexLock &lock) {
+WaitResult Task::WaitForChange(MutexLock& lock) {
   const uint32_t seen = changes_.load(std::memory_order_acquire);
   ++waiters_;
   lock.unlock();
@@ -53,8 +53,8 @@ WaitResult Task::WaitForChange(MutexLock &lock) {
 unsigned long Task::InterestLocked() const {
   unsigned long interest = 0;
   bool any = false;
-  for (const auto *list : {&engines_, &arriving_}) {
-    for (const EngineObject *engine : *list) {
+  for (const auto* list : {&engines_, &arriving_}) {
+    for (const EngineObject* engine : *list) {
       if (engine->state == EngineObject::State::kDetached) continue;
       any = true;
       interest |= engine->flags;
@@ -74,8 +74,8 @@ unsigned long Task::Interest() {
 }
 
 bool Task::SomeoneStops() const {
-  for (const auto *list : {&engines_, &arriving_}) {
-    for (const EngineObject *engine : *list) {
+  for (const auto* list : {&engines_, &arriving_}) {
+    for (const EngineObject* engine : *list) {
       if (engine->state == EngineObject::State::kAttached && engine->wish == UTRACE_STOP) {
         return true;
       }
@@ -86,8 +86,8 @@ bool Task::SomeoneStops() const {
 
 bool Task::StillDue() const {
   if (pending_ != Pending::kNone || report_after_stop_) return true;
-  for (const auto *list : {&engines_, &arriving_}) {
-    for (const EngineObject *engine : *list) {
+  for (const auto* list : {&engines_, &arriving_}) {
+    for (const EngineObject* engine : *list) {
       if (engine->state == EngineObject::State::kAttached && engine->wish != UTRACE_RESUME) {
         return true;
       }
@@ -157,7 +157,7 @@ void Task::MarkJobStopped() {
   job_stopped_ = true;
 }
 
-void Task::MarkNewborn(const Task *parent) {
+void Task::MarkNewborn(const Task* parent) {
   MutexLock lock(mutex_);
   newborn_of_ = parent;
 }
@@ -170,15 +170,15 @@ void Task::EndNewborn() {
 
 void Task::OnKilledInStop() {
   MutexLock lock(mutex_);
-  for (EngineObject *engine : engines_) engine->stop_committed = false;
+  for (EngineObject* engine : engines_) engine->stop_committed = false;
   EndHold();
   Notify();
 }
 
 void Task::OnEndingSignal() {
   MutexLock lock(mutex_);
-  for (const auto *list : {&engines_, &arriving_}) {
-    for (EngineObject *engine : *list) {
+  for (const auto* list : {&engines_, &arriving_}) {
+    for (EngineObject* engine : *list) {
       engine->wish = UTRACE_RESUME;
       engine->stop_committed = false;
     }

@@ -58,8 +58,8 @@ struct SignalEffect {
     kHandler,          // run `action`, with `info`
     kTerminate,        // end the process by info.si_signo
     kCore,
-    kStop,             // stop the process absolutely
-    kJobStop,          // stop it by job control rules
+    kStop,     // stop the process absolutely
+    kJobStop,  // stop it by job control rules
   };
   Kind kind = Kind::kDrop;
   bool put_back = false;      // HOLD: the signal is to be seen again
@@ -86,40 +86,40 @@ unsigned long SignalEventKind(int signal, uint64_t handler);
 // Makes the calling thread a task's context for as long as it lives.
 class CurrentTask {
  public:
-  explicit CurrentTask(Task *task);
+  explicit CurrentTask(Task* task);
   ~CurrentTask();
-  CurrentTask(const CurrentTask &) = delete;
-  CurrentTask &operator=(const CurrentTask &) = delete;
+  CurrentTask(const CurrentTask&) = delete;
+  CurrentTask& operator=(const CurrentTask&) = delete;
 
  private:
-  Task *const previous_;
+  Task* const previous_;
 };
 
 class Task final : public utrace_task {
  public:
   // The host's constructor; the new task has one reference, the caller's.
   explicit Task(std::unique_ptr<HostTask> host);
-  Task(const Task &) = delete;
-  Task &operator=(const Task &) = delete;
+  Task(const Task&) = delete;
+  Task& operator=(const Task&) = delete;
 
   void Ref() { references_.fetch_add(1, std::memory_order_relaxed); }
   // For tables that hold no reference: false if the last one is gone already.
   bool TryRef();
   void Unref();
-  HostTask &host() { return *host_; }
+  HostTask& host() { return *host_; }
 
   // The task that the calling thread makes a callback for; null outside.
-  static Task *Current();
+  static Task* Current();
 
   // ---- Controllers. Contracts: utrace.h. ------------------------------------------------------
 
-  EngineObject *Attach(int flags, const utrace_engine_ops *ops, void *data, int *status,
-                       std::string *error);
-  int SetEvents(EngineObject &engine, unsigned long events);
-  int Control(EngineObject &engine, unsigned action);
-  int Barrier(EngineObject &engine);
-  int PrepareExamine(EngineObject &engine, utrace_examiner &examiner);
-  int FinishExamine(EngineObject &engine, const utrace_examiner &examiner);
+  EngineObject* Attach(int flags, const utrace_engine_ops* ops, void* data, int* status,
+                       std::string* error);
+  int SetEvents(EngineObject& engine, unsigned long events);
+  int Control(EngineObject& engine, unsigned action);
+  int Barrier(EngineObject& engine);
+  int PrepareExamine(EngineObject& engine, utrace_examiner& examiner);
+  int FinishExamine(EngineObject& engine, const utrace_examiner& examiner);
   // The public mask [EVT-15].
   unsigned long Interest();
   bool IsReaped();
@@ -134,15 +134,15 @@ class Task final : public utrace_task {
   // Followed by OnUserReturn.
   Verdict OnSyscallExit();
   // `child` is registered and has run no user code. `waits` for vfork: the parent is held here.
-  Verdict OnClone(unsigned long flags, Task &child);
-  Verdict OnExec(const utrace_program &program);
+  Verdict OnClone(unsigned long flags, Task& child);
+  Verdict OnExec(const utrace_program& program);
   // `code` is the wait status to be, and may be changed if the host can; `killed` if SIGKILL, or
   // another thread's exec or exit, is what ends the task: it is not held then [KIL-06].
-  Verdict OnExit(long *code, bool killed);
+  Verdict OnExit(long* code, bool killed);
   void OnDeath(bool group_dead, int signal);
   void OnReap();
   // A signal was dequeued; `disposition` is the program's. Call OnBeforeSignal first.
-  SignalEffect OnSignal(const siginfo_t &info, const utrace_sigaction &disposition);
+  SignalEffect OnSignal(const siginfo_t& info, const utrace_sigaction& disposition);
   // Reports that were asked for come before a dequeued signal is looked at [SIG-12]. As OnUserReturn,
   // but kRun means: go on with the signal.
   UserVerdict OnBeforeSignal() { return SafePoint(false); }
@@ -178,7 +178,7 @@ class Task final : public utrace_task {
   // Found in a job control stop when it was adopted.
   void MarkJobStopped();
   // A newborn, until its parent's clone report is over [ATT-16].
-  void MarkNewborn(const Task *parent);
+  void MarkNewborn(const Task* parent);
   void EndNewborn();
   // Whether OnUserReturn is wanted before the task runs user code.
   bool IsDue();
@@ -194,35 +194,35 @@ class Task final : public utrace_task {
   ~Task();
 
   // attach.cc
-  EngineObject *FindMatch(int flags, const utrace_engine_ops *ops, const void *data);
-  int AdoptOrNoMemory(std::string *error);
-  bool Insert(EngineObject &engine);
-  void RemoveDetached(std::vector<EngineObject *> &removed);
-  static void DropAll(const std::vector<EngineObject *> &engines);
+  EngineObject* FindMatch(int flags, const utrace_engine_ops* ops, const void* data);
+  int AdoptOrNoMemory(std::string* error);
+  bool Insert(EngineObject& engine);
+  void RemoveDetached(std::vector<EngineObject*>& removed);
+  static void DropAll(const std::vector<EngineObject*>& engines);
 
   // task.cc; all with the lock held.
   unsigned long InterestLocked() const;
   bool SomeoneStops() const;
   bool StillDue() const;
   void Notify();
-  WaitResult WaitForChange(MutexLock &lock);
+  WaitResult WaitForChange(MutexLock& lock);
   void AddPending(Pending pending);
   void EndHold();
 
   // report.cc
-  using Callback = std::function<uint32_t(EngineObject &, const utrace_engine_ops &, uint32_t)>;
+  using Callback = std::function<uint32_t(EngineObject&, const utrace_engine_ops&, uint32_t)>;
   void BeginPass();
   void EndPass();
-  bool CallEngine(MutexLock &lock, EngineObject &engine, Pass &pass,
-                  const std::function<uint32_t(const utrace_engine_ops &)> &call);
-  void ApplyResult(EngineObject &engine, PassKind kind, uint32_t result);
-  void ReportEvent(unsigned long event, PassKind kind, bool reverse, const Callback &specific);
-  uint32_t ReportSignal(unsigned long event, uint32_t action, siginfo_t &info,
-                        const utrace_sigaction *original, utrace_sigaction &disposition);
+  bool CallEngine(MutexLock& lock, EngineObject& engine, Pass& pass,
+                  const std::function<uint32_t(const utrace_engine_ops&)>& call);
+  void ApplyResult(EngineObject& engine, PassKind kind, uint32_t result);
+  void ReportEvent(unsigned long event, PassKind kind, bool reverse, const Callback& specific);
+  uint32_t ReportSignal(unsigned long event, uint32_t action, siginfo_t& info,
+                        const utrace_sigaction* original, utrace_sigaction& disposition);
   UserVerdict SafePoint(bool leaving);
   Verdict HoldHere(bool may_hold);
-  SignalEffect Resolve(uint32_t result, const siginfo_t *dequeued, const siginfo_t &info,
-                       const utrace_sigaction *original, const utrace_sigaction &action);
+  SignalEffect Resolve(uint32_t result, const siginfo_t* dequeued, const siginfo_t& info,
+                       const utrace_sigaction* original, const utrace_sigaction& action);
 
   Atomic<uint32_t> references_{1};
   const std::unique_ptr<HostTask> host_;
@@ -232,11 +232,11 @@ class Task final : public utrace_task {
   Life life_ = Life::kAlive;
   bool adopted_ = false;
   uint32_t attaching_ = 0;  // attaches between Adopt and insertion
-  const Task *newborn_of_ = nullptr;
+  const Task* newborn_of_ = nullptr;
   // In order of attachment. Changes only while no pass is in progress; engines that attach during
   // one wait in `arriving_` [ATT-14].
-  std::vector<EngineObject *> engines_;
-  std::vector<EngineObject *> arriving_;
+  std::vector<EngineObject*> engines_;
+  std::vector<EngineObject*> arriving_;
   bool in_pass_ = false;
   Pending pending_ = Pending::kNone;
   // STOP was used: report before user mode [REP-08].
@@ -254,7 +254,7 @@ class Task final : public utrace_task {
   Atomic<uint32_t> changes_{0};  // waited on by WaitForChange
 };
 
-inline Task *FromPublic(utrace_task *task) { return static_cast<Task *>(task); }
+inline Task* FromPublic(utrace_task* task) { return static_cast<Task*>(task); }
 
 }  // namespace utrace
 

@@ -52,8 +52,8 @@ enum utrace_event_bit {
 
 #define UTRACE_EVENT(kind) (1UL << UTRACE_EVENT_BIT_##kind)
 #define UTRACE_EVENT_SYSCALL (UTRACE_EVENT(SYSCALL_ENTRY) | UTRACE_EVENT(SYSCALL_EXIT))
-#define UTRACE_EVENT_SIGNAL_ALL                                                         \
-  (UTRACE_EVENT(SIGNAL) | UTRACE_EVENT(SIGNAL_IGN) | UTRACE_EVENT(SIGNAL_STOP) |        \
+#define UTRACE_EVENT_SIGNAL_ALL                                                  \
+  (UTRACE_EVENT(SIGNAL) | UTRACE_EVENT(SIGNAL_IGN) | UTRACE_EVENT(SIGNAL_STOP) | \
    UTRACE_EVENT(SIGNAL_TERM) | UTRACE_EVENT(SIGNAL_CORE))
 #define UTRACE_EVENT_ALL ((1UL << UTRACE_EVENT_BITS) - 1)
 
@@ -121,8 +121,8 @@ struct utrace_engine_ops;
 // One attachment. The three fields may be read by the engine's owner while it is attached, and are
 // written by the implementation alone [API-09].
 struct utrace_engine {
-  const struct utrace_engine_ops *ops;
-  void *data;
+  const struct utrace_engine_ops* ops;
+  void* data;
   unsigned long flags;  // the event mask
 };
 
@@ -142,9 +142,9 @@ struct utrace_sigaction {
 
 // What report_exec tells about the new program. Strings live until the callback returns.
 struct utrace_program {
-  const char *path;      // the file that was executed, as /proc/PID/exe names it
-  uint64_t entry;        // address of the first user instruction
-  pid_t former_tid;      // the thread id before; differs from the new one if a non-leader executed
+  const char* path;  // the file that was executed, as /proc/PID/exe names it
+  uint64_t entry;    // address of the first user instruction
+  pid_t former_tid;  // the thread id before; differs from the new one if a non-leader executed
 };
 
 // The callbacks of an engine [API-06, table 2.1]. A pointer may be null as long as no event that
@@ -164,43 +164,43 @@ struct utrace_engine_ops {
   // bit; REAP and signals excepted), or says that the task is about to return to user mode and a
   // report was asked for (`event` is zero) [QUI-01..07]. Only the result's resume action counts
   // [SYS-13].
-  uint32_t (*report_quiesce)(uint32_t action, struct utrace_engine *engine,
-                             struct utrace_task *task, unsigned long event);
+  uint32_t (*report_quiesce)(uint32_t action, struct utrace_engine* engine,
+                             struct utrace_task* task, unsigned long event);
   // A signal was dequeued, or with UTRACE_SIGNAL_REPORT / _HANDLER in `action` none was (then
   // `orig_ka` is null) [SIG-01..21]. `info` may be changed, its number included; `return_ka` is the
   // disposition to apply and may be changed; both count with UTRACE_SIGNAL_DELIVER.
-  uint32_t (*report_signal)(uint32_t action, struct utrace_engine *engine,
-                            struct utrace_task *task, struct utrace_regs *regs, siginfo_t *info,
-                            const struct utrace_sigaction *orig_ka,
-                            struct utrace_sigaction *return_ka);
+  uint32_t (*report_signal)(uint32_t action, struct utrace_engine* engine, struct utrace_task* task,
+                            struct utrace_regs* regs, siginfo_t* info,
+                            const struct utrace_sigaction* orig_ka,
+                            struct utrace_sigaction* return_ka);
   // `child` exists and has not run a user instruction; it may be attached to [CLN-01..07].
-  uint32_t (*report_clone)(uint32_t action, struct utrace_engine *engine,
-                           struct utrace_task *parent, unsigned long clone_flags,
-                           struct utrace_task *child);
+  uint32_t (*report_clone)(uint32_t action, struct utrace_engine* engine,
+                           struct utrace_task* parent, unsigned long clone_flags,
+                           struct utrace_task* child);
   // `type` is CLD_STOPPED or CLD_CONTINUED; `notify` is what the parent is told because of this
   // very task, or zero [JCT-01..02].
-  uint32_t (*report_jctl)(uint32_t action, struct utrace_engine *engine, struct utrace_task *task,
+  uint32_t (*report_jctl)(uint32_t action, struct utrace_engine* engine, struct utrace_task* task,
                           int type, int notify);
   // An execve succeeded; `regs` are those of the new program [EXE-01].
-  uint32_t (*report_exec)(uint32_t action, struct utrace_engine *engine, struct utrace_task *task,
-                          const struct utrace_program *program, struct utrace_regs *regs);
+  uint32_t (*report_exec)(uint32_t action, struct utrace_engine* engine, struct utrace_task* task,
+                          const struct utrace_program* program, struct utrace_regs* regs);
   // Called in reverse order of attachment [REP-02]. The call and its arguments may be changed
   // through machine.h; STOP holds the task before the call is attempted [SYS-01..13].
-  uint32_t (*report_syscall_entry)(uint32_t action, struct utrace_engine *engine,
-                                   struct utrace_task *task, struct utrace_regs *regs);
-  uint32_t (*report_syscall_exit)(uint32_t action, struct utrace_engine *engine,
-                                  struct utrace_task *task, struct utrace_regs *regs);
+  uint32_t (*report_syscall_entry)(uint32_t action, struct utrace_engine* engine,
+                                   struct utrace_task* task, struct utrace_regs* regs);
+  uint32_t (*report_syscall_exit)(uint32_t action, struct utrace_engine* engine,
+                                  struct utrace_task* task, struct utrace_regs* regs);
   // `orig_code` is the wait status to be; *code is what the parent will see [EXI-01..03].
-  uint32_t (*report_exit)(uint32_t action, struct utrace_engine *engine, struct utrace_task *task,
-                          long orig_code, long *code);
+  uint32_t (*report_exit)(uint32_t action, struct utrace_engine* engine, struct utrace_task* task,
+                          long orig_code, long* code);
   // The task is dead. `signal` is what the parent is sent, -1 for a task that reaps itself, -2 for
   // a leader that dies before its threads. Only UTRACE_DETACH means anything [DTH-01..04].
-  uint32_t (*report_death)(struct utrace_engine *engine, struct utrace_task *task, bool group_dead,
+  uint32_t (*report_death)(struct utrace_engine* engine, struct utrace_task* task, bool group_dead,
                            int signal);
   // The last callback of the engine; may come from any thread of the host [REA-01..05].
-  void (*report_reap)(struct utrace_engine *engine, struct utrace_task *task);
+  void (*report_reap)(struct utrace_engine* engine, struct utrace_task* task);
   // No reference to the engine is left; called once with the engine's data [REF-03..05].
-  void (*release)(void *data);
+  void (*release)(void* data);
 };
 
 // ---- Errors in pointers ------------------------------------------------------------------------
@@ -212,7 +212,7 @@ struct utrace_engine_ops {
 #define UTRACE_MAX_ERRNO 4095
 #define UTRACE_IS_ERR(pointer) ((uintptr_t)(pointer) >= (uintptr_t)-UTRACE_MAX_ERRNO)
 #define UTRACE_PTR_ERR(pointer) ((int)(intptr_t)(pointer))
-#define UTRACE_ERR_PTR(error) ((void *)(intptr_t)(error))
+#define UTRACE_ERR_PTR(error) ((void*)(intptr_t)(error))
 
 // ---- Naming tasks ------------------------------------------------------------------------------
 
@@ -221,26 +221,26 @@ UTRACE_EXPORT unsigned long utrace_api_version(void);
 
 // A handle for the thread with id `tid` in the caller's pid namespace; neither stops nor traces it.
 // The caller owns the handle (utrace_pid_put). -ESRCH: no such thread; -EINVAL: tid <= 0 [BAD-04].
-UTRACE_EXPORT struct utrace_pid *utrace_pid_find(pid_t tid);
+UTRACE_EXPORT struct utrace_pid* utrace_pid_find(pid_t tid);
 // Takes another reference; returns its argument.
-UTRACE_EXPORT struct utrace_pid *utrace_pid_get(struct utrace_pid *pid);
+UTRACE_EXPORT struct utrace_pid* utrace_pid_get(struct utrace_pid* pid);
 // Drops a reference. Null and encoded errors are ignored.
-UTRACE_EXPORT void utrace_pid_put(struct utrace_pid *pid);
+UTRACE_EXPORT void utrace_pid_put(struct utrace_pid* pid);
 // The task that the handle names, with a reference that belongs to the caller (utrace_task_put).
 // -ESRCH once it was reaped.
-UTRACE_EXPORT struct utrace_task *utrace_pid_task(struct utrace_pid *pid);
+UTRACE_EXPORT struct utrace_task* utrace_pid_task(struct utrace_pid* pid);
 
 // A reference keeps the pointer valid; it delays nothing in the task's life.
-UTRACE_EXPORT struct utrace_task *utrace_task_get(struct utrace_task *task);
-UTRACE_EXPORT void utrace_task_put(struct utrace_task *task);
+UTRACE_EXPORT struct utrace_task* utrace_task_get(struct utrace_task* task);
+UTRACE_EXPORT void utrace_task_put(struct utrace_task* task);
 // The thread id. It changes when a thread other than the leader executes a program [EXE-04]. For
 // callers and messages; stays readable after the task was reaped.
-UTRACE_EXPORT pid_t utrace_task_tid(struct utrace_task *task);
+UTRACE_EXPORT pid_t utrace_task_tid(struct utrace_task* task);
 // The id of the task's thread group (its process).
-UTRACE_EXPORT pid_t utrace_task_tgid(struct utrace_task *task);
+UTRACE_EXPORT pid_t utrace_task_tgid(struct utrace_task* task);
 
 // In a callback: the task it is made for. Elsewhere null. No reference is taken.
-UTRACE_EXPORT struct utrace_task *utrace_current(void);
+UTRACE_EXPORT struct utrace_task* utrace_current(void);
 
 // ---- Attaching [ATT-*] ---------------------------------------------------------------------------
 
@@ -261,18 +261,18 @@ UTRACE_EXPORT struct utrace_task *utrace_current(void);
 // LIM-04] (utrace_last_error_text says which); -ENOENT lookup without a match [ATT-05]; -EEXIST
 // EXCLUSIVE and a match [ATT-06]; -EINVAL null ops, null task or unknown flags [ATT-07, ATT-21];
 // -ENOMEM [ATT-09]; -UTRACE_ERESTARTNOINTR interrupted while waiting for a newborn [ATT-17].
-UTRACE_EXPORT struct utrace_engine *utrace_attach_task(struct utrace_task *task, int flags,
-                                                       const struct utrace_engine_ops *ops,
-                                                       void *data);
+UTRACE_EXPORT struct utrace_engine* utrace_attach_task(struct utrace_task* task, int flags,
+                                                       const struct utrace_engine_ops* ops,
+                                                       void* data);
 // The same by pid handle; -ESRCH once the task has been reaped [API-08].
-UTRACE_EXPORT struct utrace_engine *utrace_attach_pid(struct utrace_pid *pid, int flags,
-                                                      const struct utrace_engine_ops *ops,
-                                                      void *data);
+UTRACE_EXPORT struct utrace_engine* utrace_attach_pid(struct utrace_pid* pid, int flags,
+                                                      const struct utrace_engine_ops* ops,
+                                                      void* data);
 
 // References keep an engine pointer valid beyond detach and reaping [REF-01]. When the last one is
 // gone and the engine is no longer attached, its release callback is called once [REF-03].
-UTRACE_EXPORT struct utrace_engine *utrace_engine_get(struct utrace_engine *engine);
-UTRACE_EXPORT void utrace_engine_put(struct utrace_engine *engine);
+UTRACE_EXPORT struct utrace_engine* utrace_engine_get(struct utrace_engine* engine);
+UTRACE_EXPORT void utrace_engine_put(struct utrace_engine* engine);
 
 // ---- Choosing events [EVT-*] -----------------------------------------------------------------------
 
@@ -283,9 +283,9 @@ UTRACE_EXPORT void utrace_engine_put(struct utrace_engine *engine);
 // task, clearing them during the death report, clearing REAP once the reap report may have begun
 // [EVT-03..05]; -EINPROGRESS a bit was cleared while a callback to this engine is running, and the
 // mask is in force [EVT-07]; -EINVAL null pointers, or an event whose callback is null [BAD-02].
-UTRACE_EXPORT int utrace_set_events(struct utrace_task *task, struct utrace_engine *engine,
+UTRACE_EXPORT int utrace_set_events(struct utrace_task* task, struct utrace_engine* engine,
                                     unsigned long events);
-UTRACE_EXPORT int utrace_set_events_pid(struct utrace_pid *pid, struct utrace_engine *engine,
+UTRACE_EXPORT int utrace_set_events_pid(struct utrace_pid* pid, struct utrace_engine* engine,
                                         unsigned long events);
 
 // ---- Controlling [CTL-*] -----------------------------------------------------------------------
@@ -300,9 +300,9 @@ UTRACE_EXPORT int utrace_set_events_pid(struct utrace_pid *pid, struct utrace_en
 // Errors: -EINVAL unknown action, null pointers, or REPORT, SINGLESTEP, BLOCKSTEP without QUIESCE in
 // the mask [CTL-01, CTL-02]; -ESRCH detached, reaped, or dead and the action is not DETACH [CTL-03,
 // CTL-04]; -EOPNOTSUPP the machine cannot single-step [STP-02].
-UTRACE_EXPORT int utrace_control(struct utrace_task *task, struct utrace_engine *engine,
+UTRACE_EXPORT int utrace_control(struct utrace_task* task, struct utrace_engine* engine,
                                  enum utrace_resume_action action);
-UTRACE_EXPORT int utrace_control_pid(struct utrace_pid *pid, struct utrace_engine *engine,
+UTRACE_EXPORT int utrace_control_pid(struct utrace_pid* pid, struct utrace_engine* engine,
                                      enum utrace_resume_action action);
 
 // ---- Synchronising [BAR-*] -----------------------------------------------------------------------
@@ -313,8 +313,8 @@ UTRACE_EXPORT int utrace_control_pid(struct utrace_pid *pid, struct utrace_engin
 //
 // Errors: -ESRCH completely detached [BAR-06]; -UTRACE_ERESTARTSYS interrupted by a signal to the
 // caller [BAR-07]; -EINVAL null engine.
-UTRACE_EXPORT int utrace_barrier(struct utrace_task *task, struct utrace_engine *engine);
-UTRACE_EXPORT int utrace_barrier_pid(struct utrace_pid *pid, struct utrace_engine *engine);
+UTRACE_EXPORT int utrace_barrier(struct utrace_task* task, struct utrace_engine* engine);
+UTRACE_EXPORT int utrace_barrier_pid(struct utrace_pid* pid, struct utrace_engine* engine);
 
 // ---- Examining [EXM-*] -------------------------------------------------------------------------
 
@@ -326,29 +326,29 @@ struct utrace_examiner {
 // Waits until a task that `engine` holds stopped is really off the processor, so that machine.h can
 // read and write its state. Errors: -EINVAL the engine does not hold it stopped; -ESRCH dead;
 // -EAGAIN it runs despite the STOP [EXM-02..04, EXM-09].
-UTRACE_EXPORT int utrace_prepare_examine(struct utrace_task *task, struct utrace_engine *engine,
-                                         struct utrace_examiner *examiner);
+UTRACE_EXPORT int utrace_prepare_examine(struct utrace_task* task, struct utrace_engine* engine,
+                                         struct utrace_examiner* examiner);
 // 0 if the task stayed stopped since the paired prepare; -EAGAIN if it woke in between, -EINVAL if
 // the engine no longer holds it [EXM-06, EXM-07].
-UTRACE_EXPORT int utrace_finish_examine(struct utrace_task *task, struct utrace_engine *engine,
-                                        struct utrace_examiner *examiner);
+UTRACE_EXPORT int utrace_finish_examine(struct utrace_task* task, struct utrace_engine* engine,
+                                        struct utrace_examiner* examiner);
 
 // ---- What a user may see ---------------------------------------------------------------------------
 
 // The union of the masks of the task's engines, plus REAP while any is attached [EVT-15].
-UTRACE_EXPORT unsigned long utrace_task_interest(struct utrace_task *task);
+UTRACE_EXPORT unsigned long utrace_task_interest(struct utrace_task* task);
 // Writes "Utrace:<TAB><hex>" and a newline with that mask into `buffer` (at most `size` bytes, always
 // terminated) and returns the length as snprintf does [STA-01]. -EINVAL for null pointers.
-UTRACE_EXPORT int utrace_task_status(struct utrace_task *task, char *buffer, size_t size);
+UTRACE_EXPORT int utrace_task_status(struct utrace_task* task, char* buffer, size_t size);
 // One line about the last error that a call of this thread returned, naming the target and what to
 // do; empty if none. Owned by the library; valid until the thread's next call.
-UTRACE_EXPORT const char *utrace_last_error_text(void);
+UTRACE_EXPORT const char* utrace_last_error_text(void);
 
 // ---- What the implementation declares ----------------------------------------------------------------
 
 // Capabilities and limits of chapter 22, as one text: a name per line ("LIM-01", "NO-SINGLESTEP"),
 // each followed by a blank and a description. Lives as long as the process.
-UTRACE_EXPORT const char *utrace_declared_limits(void);
+UTRACE_EXPORT const char* utrace_declared_limits(void);
 
 #ifdef __cplusplus
 }

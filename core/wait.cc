@@ -5,7 +5,7 @@
 
 namespace utrace {
 
-int Task::Barrier(EngineObject &engine) {
+int Task::Barrier(EngineObject& engine) {
   if (Current() == this) return 0;
   MutexLock lock(mutex_);
   const uint32_t running = engine.callbacks;
@@ -18,7 +18,7 @@ int Task::Barrier(EngineObject &engine) {
   return engine.state == EngineObject::State::kDetached ? -ESRCH : 0;
 }
 
-int Task::PrepareExamine(EngineObject &engine, utrace_examiner &examiner) {
+int Task::PrepareExamine(EngineObject& engine, utrace_examiner& examiner) {
   if (Current() == this) return 0;
   MutexLock lock(mutex_);
   for (;;) {
@@ -37,7 +37,7 @@ int Task::PrepareExamine(EngineObject &engine, utrace_examiner &examiner) {
   return host_->IsStillStopped() ? 0 : -EAGAIN;
 }
 
-int Task::FinishExamine(EngineObject &engine, const utrace_examiner &examiner) {
+int Task::FinishExamine(EngineObject& engine, const utrace_examiner& examiner) {
   if (Current() == this) return 0;
   {
     MutexLock lock(mutex_);

@@ -402,8 +402,7 @@ TEST_F(FrameTest, WithoutXsaveHoldsTheLegacyArea) {
 TEST_F(FrameTest, UsesTheAlternateStackIfItIsKnownAndAskedFor) {
   constexpr uint64_t kBase = 0x10000000;
   constexpr size_t kSize = 0x10000;
-  const stack_t stack = {
-      .ss_sp = reinterpret_cast<void*>(kBase), .ss_flags = 0, .ss_size = kSize};
+  const stack_t stack = {.ss_sp = reinterpret_cast<void*>(kBase), .ss_flags = 0, .ss_size = kSize};
   const auto on_it = [&] { return Build().address - kBase < kSize; };
   request_.alternate_stack = stack;
   EXPECT_FALSE(on_it());
@@ -581,8 +580,7 @@ TEST_F(HandlerTest, InterruptedCodeGoesOnAsItWas) {
   const GeneralRegisters before = tracee.Registers();
   const std::vector<uint8_t> xstate = tracee.Xstate();
   const std::vector<uint8_t> red_zone = tracee.Read(before.rsp - 128, 128);
-  const auto frame =
-      BuildSignalFrame(Request(tracee, xstate, Queued(SIGUSR1), action));
+  const auto frame = BuildSignalFrame(Request(tracee, xstate, Queued(SIGUSR1), action));
   ASSERT_TRUE(frame);
   InstallFrame(tracee, *frame);
   tracee.Resume(PTRACE_CONT);
@@ -627,8 +625,7 @@ TEST_F(HandlerTest, HandlersNest) {
   const std::vector<uint8_t> xstate = tracee.Xstate();
   for (int i = 0; i < 2; ++i) {
     const std::vector<uint8_t> current = tracee.Xstate();
-    const auto frame =
-        BuildSignalFrame(Request(tracee, current, Queued(SIGRTMIN + i), action));
+    const auto frame = BuildSignalFrame(Request(tracee, current, Queued(SIGRTMIN + i), action));
     ASSERT_TRUE(frame);
     InstallFrame(tracee, *frame);
   }

@@ -189,15 +189,14 @@ TEST_P(ProbeSteppingRefusedTest, ReportsNoAbilityAndLeavesNoChild) {
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Requests, ProbeSteppingRefusedTest,
-    testing::Values(Refusal{"TraceMe", PTRACE_TRACEME, 0},
-                    Refusal{"GetRegSet", PTRACE_GETREGSET, 0},
-                    Refusal{"SetRegSet", PTRACE_SETREGSET, 0},
-                    Refusal{"GetSigInfo", PTRACE_GETSIGINFO, 0},
-                    Refusal{"SingleStep", PTRACE_SINGLESTEP, 0},
-                    Refusal{"SingleBlock", PTRACE_SINGLEBLOCK, 1}),
-    [](const auto& param) { return param.param.name; });
+INSTANTIATE_TEST_SUITE_P(Requests, ProbeSteppingRefusedTest,
+                         testing::Values(Refusal{"TraceMe", PTRACE_TRACEME, 0},
+                                         Refusal{"GetRegSet", PTRACE_GETREGSET, 0},
+                                         Refusal{"SetRegSet", PTRACE_SETREGSET, 0},
+                                         Refusal{"GetSigInfo", PTRACE_GETSIGINFO, 0},
+                                         Refusal{"SingleStep", PTRACE_SINGLESTEP, 0},
+                                         Refusal{"SingleBlock", PTRACE_SINGLEBLOCK, 1}),
+                         [](const auto& param) { return param.param.name; });
 
 }  // namespace
 }  // namespace utrace::arch

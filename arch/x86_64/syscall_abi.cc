@@ -13,8 +13,8 @@ namespace utrace::arch {
 namespace {
 
 constexpr uint64_t kNoSyscall = ~uint64_t{0};
-constexpr uint64_t kCs32 = 0x23;           // the code segment of 32-bit programs
-constexpr long kX32Bit = 0x40000000;       // marks the numbers of the x32 ABI
+constexpr uint64_t kCs32 = 0x23;      // the code segment of 32-bit programs
+constexpr long kX32Bit = 0x40000000;  // marks the numbers of the x32 ABI
 
 using Instruction = std::array<uint8_t, kMaxSyscallInstruction>;
 constexpr Instruction kSyscall = {0x0f, 0x05};
@@ -25,9 +25,9 @@ static_assert(kSyscall.size() == kSyscallInstructionSize);
 
 // The calling convention of the kernel, which differs from that of functions in the fourth.
 using Register = decltype(&GeneralRegisters::rdi);
-constexpr std::array<Register, 6> kArguments = {
-    &GeneralRegisters::rdi, &GeneralRegisters::rsi, &GeneralRegisters::rdx,
-    &GeneralRegisters::r10, &GeneralRegisters::r8,  &GeneralRegisters::r9};
+constexpr std::array<Register, 6> kArguments = {&GeneralRegisters::rdi, &GeneralRegisters::rsi,
+                                                &GeneralRegisters::rdx, &GeneralRegisters::r10,
+                                                &GeneralRegisters::r8,  &GeneralRegisters::r9};
 
 }  // namespace
 

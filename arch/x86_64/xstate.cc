@@ -56,9 +56,7 @@ size_t XstateSizeFor(uint64_t features) {
   return size;
 }
 
-uint64_t XstateEnabled(std::span<const uint8_t> image) {
-  return ReadU64(image, kSoftwareBytes);
-}
+uint64_t XstateEnabled(std::span<const uint8_t> image) { return ReadU64(image, kSoftwareBytes); }
 
 uint64_t XstateInUse(std::span<const uint8_t> image) { return ReadU64(image, kFxsaveSize); }
 

@@ -9,9 +9,9 @@
 
 namespace utrace::arch {
 
-constexpr size_t kFxsaveSize = 512;        // the legacy area, which is also NT_PRFPREG
-constexpr size_t kXstateHeaderSize = 64;   // follows the legacy area
-constexpr size_t kSoftwareBytes = 464;     // offset in the legacy area; free for the kernel's use
+constexpr size_t kFxsaveSize = 512;       // the legacy area, which is also NT_PRFPREG
+constexpr size_t kXstateHeaderSize = 64;  // follows the legacy area
+constexpr size_t kSoftwareBytes = 464;    // offset in the legacy area; free for the kernel's use
 constexpr size_t kSoftwareBytesSize = 48;
 
 // Bits of XCR0 and of the header's XSTATE_BV.

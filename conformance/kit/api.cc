@@ -108,8 +108,9 @@ LoadResult LoadApi(const std::string& path) {
 #undef UTRACE_KIT_FIND
   if (!missing.empty()) {
     return Fail(LoadError::kMissingSymbols,
-                path + ": does not export the whole interface (core/utrace.h, core/machine.h); "
-                       "missing: " +
+                path +
+                    ": does not export the whole interface (core/utrace.h, core/machine.h); "
+                    "missing: " +
                     missing);
   }
   const unsigned long version = found.utrace_api_version();

@@ -50,8 +50,8 @@ EngineRef AttachPid(utrace_pid* pid, int flags, const utrace_engine_ops* ops, vo
 // ---- Logs --------------------------------------------------------------------------------------
 
 std::string Describe(const Report& report) {
-  std::string text = std::to_string(report.begin) + ": " + report.engine_name + " " +
-                     WhatName(report.what) + "(";
+  std::string text =
+      std::to_string(report.begin) + ": " + report.engine_name + " " + WhatName(report.what) + "(";
   switch (report.what) {
     case What::kQuiesce:
       text += EventNames(report.event);
@@ -219,8 +219,8 @@ TestEngine::~TestEngine() {
       lock.unlock();
       Gate::OpenAll();
       lock.lock();
-      running = !recorder.changed.wait_for(lock, Deadline(),
-                                           [&] { return state_->in_handler == 0; });
+      running =
+          !recorder.changed.wait_for(lock, Deadline(), [&] { return state_->in_handler == 0; });
     }
   }
   if (running) ADD_FAILURE() << "a callback of engine '" << state_->name << "' does not end";
@@ -420,15 +420,14 @@ bool TestEngine::TryAwait(What what, int count, std::chrono::milliseconds deadli
   SetStep("waiting for " + std::string(WhatName(what)) + " of engine '" + state_->name + "'");
   Recorder& recorder = TheRecorder();
   std::unique_lock lock(recorder.mutex);
-  return recorder.changed.wait_for(
-      lock, deadline, [&] { return state_->begun[static_cast<int>(what)] >= count; });
+  return recorder.changed.wait_for(lock, deadline,
+                                   [&] { return state_->begun[static_cast<int>(what)] >= count; });
 }
 
 void TestEngine::Await(What what, int count) {
   if (TryAwait(what, count)) return;
-  Failed("engine '" + state_->name + "' got " + std::to_string(Count(what)) + " " +
-         WhatName(what) + " callbacks, expected " + std::to_string(count) + "; its log:\n" +
-         Describe(Log()));
+  Failed("engine '" + state_->name + "' got " + std::to_string(Count(what)) + " " + WhatName(what) +
+         " callbacks, expected " + std::to_string(count) + "; its log:\n" + Describe(Log()));
 }
 
 void TestEngine::AwaitEnded(What what, int count) {
@@ -436,8 +435,8 @@ void TestEngine::AwaitEnded(What what, int count) {
   Recorder& recorder = TheRecorder();
   std::unique_lock lock(recorder.mutex);
   const int index = static_cast<int>(what);
-  const bool ended = recorder.changed.wait_for(lock, Deadline(),
-                                               [&] { return state_->ended[index] >= count; });
+  const bool ended =
+      recorder.changed.wait_for(lock, Deadline(), [&] { return state_->ended[index] >= count; });
   lock.unlock();
   if (!ended) Failed("a callback of engine '" + state_->name + "' does not end");
 }

@@ -265,9 +265,9 @@ class TestEngine {
                    std::chrono::milliseconds deadline = Deadline());
 
   int releases() const;
-  bool Running() const;           // a callback of this engine is running now
-  int overlaps() const;           // callbacks that ran beside another one of the same task
-  int after_release() const;      // callbacks that began after release
+  bool Running() const;              // a callback of this engine is running now
+  int overlaps() const;              // callbacks that ran beside another one of the same task
+  int after_release() const;         // callbacks that began after release
   bool release_in_callback() const;  // release was called while a callback was running
 
   struct State;

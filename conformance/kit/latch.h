@@ -55,7 +55,7 @@ class Latch {
   Latch& operator=(const Latch&) = delete;
 
   void CountDown(int by = 1);
-  bool Wait();     // false and a test failure at the deadline
+  bool Wait();           // false and a test failure at the deadline
   bool TryWait() const;  // whether it is at zero now
 
  private:

@@ -72,8 +72,7 @@ pid_t Start(const std::string& program, int control) {
   char role[] = "nanny";
   char* arguments[] = {name, role, nullptr};
   pid_t pid = 0;
-  const int error =
-      posix_spawn(&pid, program.c_str(), &actions, &attributes, arguments, environ);
+  const int error = posix_spawn(&pid, program.c_str(), &actions, &attributes, arguments, environ);
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
   if (error != 0) Broken("cannot start " + program + ": " + strerror(error));
@@ -112,10 +111,8 @@ std::string PuppetPath() {
   // Beside the runner in an installation; in Bazel's tree among the run files of this binary or of
   // the one that started it (the working directory of a test), or in the package next door.
   std::vector<std::string> candidates = {
-      directory + "/puppet",
-      directory + "/utrace-puppet",
-      directory + "/../puppet/puppet",
-      program + ".runfiles/utrace/conformance/puppet/puppet",
+      directory + "/puppet",           directory + "/utrace-puppet",
+      directory + "/../puppet/puppet", program + ".runfiles/utrace/conformance/puppet/puppet",
       "conformance/puppet/puppet",
   };
   if (const char* runfiles = getenv("RUNFILES_DIR"); runfiles != nullptr) {
@@ -143,8 +140,8 @@ Nanny::Nanny() : state_(std::make_unique<State>()) {
   if (memory.get() < 0 || ftruncate(memory.get(), sizeof(puppet::Shared)) != 0) {
     Broken(ErrorText("memory shared with puppets"));
   }
-  void* mapped = mmap(nullptr, sizeof(puppet::Shared), PROT_READ | PROT_WRITE, MAP_SHARED,
-                      memory.get(), 0);
+  void* mapped =
+      mmap(nullptr, sizeof(puppet::Shared), PROT_READ | PROT_WRITE, MAP_SHARED, memory.get(), 0);
   if (mapped == MAP_FAILED) Broken(ErrorText("memory shared with puppets"));
   state_->shared = static_cast<puppet::Shared*>(mapped);
   if (program.size() >= sizeof(state_->shared->puppet_path)) Broken("path too long: " + program);
@@ -254,9 +251,8 @@ void Nanny::AwaitWaitBlocked() { state_->waiter->AwaitBlocked(SYS_wait4); }
 WaitIdResult Nanny::WaitId(pid_t pid, int options) {
   WaitIdResult result;
   memset(state_->waiter->Scratch(), 0, sizeof(siginfo_t));
-  result.result =
-      state_->waiter->Call(SYS_waitid, P_PID, pid,
-                           static_cast<long>(state_->waiter->ScratchAddress()), options, 0);
+  result.result = state_->waiter->Call(
+      SYS_waitid, P_PID, pid, static_cast<long>(state_->waiter->ScratchAddress()), options, 0);
   memcpy(&result.info, state_->waiter->Scratch(), sizeof(siginfo_t));
   return result;
 }
@@ -267,8 +263,8 @@ bool Nanny::HasZombie(pid_t pid) {
 }
 
 void Nanny::IgnoreChildren(bool ignore) {
-  const long result = state_->parent->Sigaction(
-      SIGCHLD, ignore ? Disposition::kIgnore : Disposition::kDefault);
+  const long result =
+      state_->parent->Sigaction(SIGCHLD, ignore ? Disposition::kIgnore : Disposition::kDefault);
   if (result != 0) Broken("sigaction in the nanny gives " + ErrnoName(result));
 }
 

@@ -81,8 +81,8 @@ std::vector<pid_t> Crowd(Nanny* nanny) {
   Puppet& orphan = idle.Fork();
   deaf.SpawnThread();
   std::vector<pid_t> pids = {nanny->pid()};
-  for (const Puppet* puppet : {&idle, &spinning, &stopped, &child, &grandchild, &held, &vforked,
-                               &deaf, &orphan}) {
+  for (const Puppet* puppet :
+       {&idle, &spinning, &stopped, &child, &grandchild, &held, &vforked, &deaf, &orphan}) {
     pids.push_back(puppet->pid());
   }
   return pids;

@@ -109,8 +109,8 @@ long PuppetThread::Finish() {
   long result = 0;
   const std::string step = pending_.empty() ? "" : pending_.front().step;
   if (!TryFinish(&result)) {
-    StepFailed(step + ": not done" + (Dead() ? ", the thread is dead" : " in time") +
-               " (state " + State() + ")");
+    StepFailed(step + ": not done" + (Dead() ? ", the thread is dead" : " in time") + " (state " +
+               State() + ")");
   }
   return result;
 }
@@ -161,8 +161,8 @@ void PuppetThread::BeginRead() {
 }
 
 void PuppetThread::Feed(std::string_view bytes) {
-  const ssize_t written = write(nanny_->state_->pipes[static_cast<size_t>(slot_)].get(),
-                                bytes.data(), bytes.size());
+  const ssize_t written =
+      write(nanny_->state_->pipes[static_cast<size_t>(slot_)].get(), bytes.data(), bytes.size());
   if (written != static_cast<ssize_t>(bytes.size())) Broken("feeding a puppet's pipe");
 }
 
@@ -294,9 +294,8 @@ PuppetThread* PuppetThread::NewChild(const char* kind, bool process) {
   Nanny::State& state = *nanny_->state_;
   const int index = state.TakeSlot();
   const std::string child_name = name_ + "." + kind + std::to_string(index);
-  PuppetThread* made =
-      process ? new Puppet(nanny_, index, child_name, true)
-              : new PuppetThread(nanny_, index, child_name, false);
+  PuppetThread* made = process ? new Puppet(nanny_, index, child_name, true)
+                               : new PuppetThread(nanny_, index, child_name, false);
   if (!process) made->pid_ = pid_;
   state.threads.emplace_back(made);
   return made;

@@ -35,9 +35,9 @@ namespace utrace::kit {
 class Nanny;
 class Puppet;
 
-using puppet::Addresses;       // labelled instructions and buffers, see protocol.h
-using puppet::RegisterImage;   // general and vector registers, see protocol.h
-using puppet::SignalRecord;    // what a handler saw, see protocol.h
+using puppet::Addresses;      // labelled instructions and buffers, see protocol.h
+using puppet::RegisterImage;  // general and vector registers, see protocol.h
+using puppet::SignalRecord;   // what a handler saw, see protocol.h
 
 // Whether `nr` is one of the calls by which puppets talk to the kit.
 bool IsChannelCall(long nr);
@@ -63,10 +63,10 @@ enum class Timed {
   kSelect,
   kPselect,
   kEpollWait,
-  kFutexWait,  // relative timeout
+  kFutexWait,        // relative timeout
   kFutexWaitBitset,  // absolute timeout
-  kRead,       // no timeout: ended by Feed
-  kPause,      // no timeout: ended by a signal
+  kRead,             // no timeout: ended by Feed
+  kPause,            // no timeout: ended by a signal
 };
 struct TimedResult {
   long result = 0;           // raw
@@ -100,8 +100,7 @@ class PuppetThread {
   // Makes the call and waits for its result.
   long Call(long nr, long a0 = 0, long a1 = 0, long a2 = 0, long a3 = 0, long a4 = 0, long a5 = 0);
   // Sends the command and does not wait. Commands queue up; Finish collects one result, in order.
-  void Begin(long nr, long a0 = 0, long a1 = 0, long a2 = 0, long a3 = 0, long a4 = 0,
-             long a5 = 0);
+  void Begin(long nr, long a0 = 0, long a1 = 0, long a2 = 0, long a3 = 0, long a4 = 0, long a5 = 0);
   long Finish();
   // Whether the oldest begun command was acknowledged by now; Finish then returns at once.
   bool Finished();
@@ -175,11 +174,11 @@ class PuppetThread {
   long Sigaction(int signo, Disposition disposition, unsigned long flags = 0, uint64_t mask = 0);
   // rt_sigprocmask; bit N-1 of `mask` is signal N. Returns the result.
   long Sigprocmask(int how, uint64_t mask);
-  long Raise(int signo);              // tgkill to itself
+  long Raise(int signo);  // tgkill to itself
   void BeginRaise(int signo);
-  long KillSelf(int signo);           // kill to its process
-  long Queue(int signo, int value);   // rt_sigqueueinfo to its process
-  long Sigaltstack();                 // installs the thread's alternate stack
+  long KillSelf(int signo);          // kill to its process
+  long Queue(int signo, int value);  // rt_sigqueueinfo to its process
+  long Sigaltstack();                // installs the thread's alternate stack
   void BeginFault(Fault fault, uint64_t address = 0);
 
   // What this thread's handlers recorded, oldest first (the last 32).
@@ -192,8 +191,8 @@ class PuppetThread {
 
   // ---- Signals, from outside
 
-  void Kill(int signo);                    // kill to its process
-  void Tgkill(int signo);                  // to this thread
+  void Kill(int signo);                     // kill to its process
+  void Tgkill(int signo);                   // to this thread
   void QueueFromKit(int signo, int value);  // sigqueue to its process
 
   // ---- Machine state

@@ -86,8 +86,8 @@ TEST_F(PuppetTest, TimedCallsKeepTheirTime) {
 
 TEST_F(PuppetTest, InterruptedCallsTellTheRemainingTime) {
   ASSERT_EQ(0, puppet_.Sigaction(SIGUSR1, Disposition::kHandler));
-  for (const Timed call : {Timed::kNanosleep, Timed::kClockNanosleep, Timed::kPpoll,
-                           Timed::kSelect, Timed::kPselect}) {
+  for (const Timed call : {Timed::kNanosleep, Timed::kClockNanosleep, Timed::kPpoll, Timed::kSelect,
+                           Timed::kPselect}) {
     SCOPED_TRACE(static_cast<int>(call));
     puppet_.BeginTimed(call, std::chrono::seconds(100));
     puppet_.AwaitBlocked();

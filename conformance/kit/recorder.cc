@@ -19,9 +19,10 @@ Recorder& TheRecorder() {
 
 const char* WhatName(What what) {
   static const char* const kNames[kWhats] = {
-      "report_quiesce",       "report_signal",       "report_clone", "report_jctl",
-      "report_exec",          "report_syscall_entry", "report_syscall_exit",
-      "report_exit",          "report_death",        "report_reap",  "release"};
+      "report_quiesce",      "report_signal", "report_clone",
+      "report_jctl",         "report_exec",   "report_syscall_entry",
+      "report_syscall_exit", "report_exit",   "report_death",
+      "report_reap",         "release"};
   return kNames[static_cast<int>(what)];
 }
 
@@ -139,8 +140,7 @@ Report Begin(What what, uint32_t action, utrace_engine* engine, utrace_task* tas
   return report;
 }
 
-uint32_t OnQuiesce(uint32_t action, utrace_engine* engine, utrace_task* task,
-                   unsigned long event) {
+uint32_t OnQuiesce(uint32_t action, utrace_engine* engine, utrace_task* task, unsigned long event) {
   Report report = Begin(What::kQuiesce, action, engine, task);
   report.event = event;
   return Run(std::move(report));

@@ -179,8 +179,8 @@ class Listener : public ::testing::EmptyTestEventListener {
     for (;;) {
       changed_.wait(lock, [&] { return running_.has_value(); });
       const Clock::time_point start = running_->start;
-      const bool ended = changed_.wait_until(
-          lock, start + TestLimit(), [&] { return !running_ || running_->start != start; });
+      const bool ended = changed_.wait_until(lock, start + TestLimit(),
+                                             [&] { return !running_ || running_->start != start; });
       if (!ended) Hung();
     }
   }
@@ -194,7 +194,8 @@ class Listener : public ::testing::EmptyTestEventListener {
     if (outcome.seen.empty()) outcome.seen = "hung while " + step;
     Write(outcome);
     std::cerr << "FAIL " << running_->suite << "." << running_->name << ": " << outcome.message
-              << "\n" << Describe(GlobalLog()) << "the test's thread is at:" << std::endl;
+              << "\n"
+              << Describe(GlobalLog()) << "the test's thread is at:" << std::endl;
     signal(kDumpSignal, DumpStackAndExit);
     pthread_kill(main_, kDumpSignal);
     std::this_thread::sleep_for(std::chrono::seconds(2));  // it may not take signals any more

@@ -86,17 +86,17 @@ bool RegisterClauseTest(const char* clause, const char* name, const char* file, 
 
 }  // namespace utrace::kit
 
-#define CLAUSE_TEST(clause, name)                                                            \
-  class ClauseTest_##clause##_##name final : public ::utrace::kit::ClauseTest {              \
-   public:                                                                                   \
-    static ::utrace::kit::ClauseTest* Make() { return new ClauseTest_##clause##_##name; }    \
-                                                                                             \
-   private:                                                                                  \
-    void Body() override;                                                                    \
-  };                                                                                         \
-  [[maybe_unused]] static const bool registered_##clause##_##name =                          \
-      ::utrace::kit::RegisterClauseTest(#clause, #name, __FILE__, __LINE__,                  \
-                                        &ClauseTest_##clause##_##name::Make);                \
+#define CLAUSE_TEST(clause, name)                                                         \
+  class ClauseTest_##clause##_##name final : public ::utrace::kit::ClauseTest {           \
+   public:                                                                                \
+    static ::utrace::kit::ClauseTest* Make() { return new ClauseTest_##clause##_##name; } \
+                                                                                          \
+   private:                                                                               \
+    void Body() override;                                                                 \
+  };                                                                                      \
+  [[maybe_unused]] static const bool registered_##clause##_##name =                       \
+      ::utrace::kit::RegisterClauseTest(#clause, #name, __FILE__, __LINE__,               \
+                                        &ClauseTest_##clause##_##name::Make);             \
   void ClauseTest_##clause##_##name::Body()
 
 #endif  // CONFORMANCE_KIT_TEST_H_

@@ -108,8 +108,8 @@ std::string ResumeActionName(uint32_t action) {
 }
 
 std::string SignalActionName(uint32_t action) {
-  static const char* const kNames[] = {"DELIVER", "IGN",    "TERM",    "CORE",
-                                       "STOP",    "TSTP",   "REPORT",  "HANDLER"};
+  static const char* const kNames[] = {"DELIVER", "IGN",  "TERM",   "CORE",
+                                       "STOP",    "TSTP", "REPORT", "HANDLER"};
   const uint32_t index = (action & UTRACE_SIGNAL_MASK) >> 4;
   std::string name = index < 8 ? kNames[index] : std::to_string(action & UTRACE_SIGNAL_MASK);
   if ((action & UTRACE_SIGNAL_HOLD) != 0) name += "+HOLD";
@@ -117,10 +117,10 @@ std::string SignalActionName(uint32_t action) {
 }
 
 std::string EventNames(unsigned long events) {
-  static const char* const kNames[] = {
-      "QUIESCE",       "REAP",         "CLONE",  "EXEC",       "EXIT",        "DEATH",
-      "SYSCALL_ENTRY", "SYSCALL_EXIT", "SIGNAL", "SIGNAL_IGN", "SIGNAL_STOP", "SIGNAL_TERM",
-      "SIGNAL_CORE",   "JCTL"};
+  static const char* const kNames[] = {"QUIESCE",     "REAP",       "CLONE",         "EXEC",
+                                       "EXIT",        "DEATH",      "SYSCALL_ENTRY", "SYSCALL_EXIT",
+                                       "SIGNAL",      "SIGNAL_IGN", "SIGNAL_STOP",   "SIGNAL_TERM",
+                                       "SIGNAL_CORE", "JCTL"};
   if (events == 0) return "0";
   std::string text;
   for (int bit = 0; bit < UTRACE_EVENT_BITS; ++bit) {

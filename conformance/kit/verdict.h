@@ -42,8 +42,7 @@ std::chrono::milliseconds Deadline();
 
 // Calls `ready` until it returns true or the deadline passes, yielding the processor in between.
 // For kernel states that cannot be waited for (what /proc shows); anything else has a Gate.
-bool PollUntil(const std::function<bool()>& ready,
-               std::chrono::milliseconds deadline = Deadline());
+bool PollUntil(const std::function<bool()>& ready, std::chrono::milliseconds deadline = Deadline());
 
 // What the test is doing now, for the watchdog's message.
 void SetStep(std::string_view step);

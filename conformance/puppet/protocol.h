@@ -26,18 +26,18 @@ inline constexpr size_t kStackSize = 32768;
 inline constexpr uint64_t kSharedAddress = 0x10000000;
 
 enum class Op : uint32_t {
-  kSyscall,     // nr, arguments
-  kRepeat,      // nr; arguments[0..2]; count in arguments[3]
-  kSpin,        // until Slot::go
-  kTimed,       // as kSyscall between two clock readings
-  kSpawn,       // a new thread or process: nr, arguments; slot in arguments[5]
-  kForkBurst,   // arguments[0] children
+  kSyscall,      // nr, arguments
+  kRepeat,       // nr; arguments[0..2]; count in arguments[3]
+  kSpin,         // until Slot::go
+  kTimed,        // as kSyscall between two clock readings
+  kSpawn,        // a new thread or process: nr, arguments; slot in arguments[5]
+  kForkBurst,    // arguments[0] children
   kThreadBurst,  // arguments[0] threads
-  kExec,        // the puppet program anew
-  kSigaction,   // arguments: signal, disposition (0 default, 1 ignore, 2 handler), flags, mask
-  kAltStack,    // installs the slot's alternate signal stack
-  kFault,       // arguments: kind, address
-  kCopy,        // arguments: to, from, bytes
+  kExec,         // the puppet program anew
+  kSigaction,    // arguments: signal, disposition (0 default, 1 ignore, 2 handler), flags, mask
+  kAltStack,     // installs the slot's alternate signal stack
+  kFault,        // arguments: kind, address
+  kCopy,         // arguments: to, from, bytes
   kSteps,
   kBranches,
   kRegistersSpin,
@@ -64,9 +64,9 @@ struct Reply {
 struct SignalRecord {
   uint64_t order;  // one counter for the whole nanny
   int32_t signo;
-  int32_t code;  // si_code
-  int32_t sender;  // si_pid
-  int32_t value;   // si_int
+  int32_t code;      // si_code
+  int32_t sender;    // si_pid
+  int32_t value;     // si_int
   uint64_t address;  // si_addr
   uint64_t pc;       // interrupted program counter
   uint64_t sp;       // interrupted stack pointer
@@ -109,10 +109,10 @@ struct Addresses {
   uint64_t registers_syscall_end;
   uint64_t handler;  // the handler of Disposition::kHandler
   uint64_t restorer;
-  uint64_t memory;       // private writable memory, kMemorySize bytes, page aligned
-  uint64_t read_only;    // private read-only memory holding kReadOnlyText
-  uint64_t unmapped;     // nothing there
-  uint64_t entry;        // the program's entry point
+  uint64_t memory;     // private writable memory, kMemorySize bytes, page aligned
+  uint64_t read_only;  // private read-only memory holding kReadOnlyText
+  uint64_t unmapped;   // nothing there
+  uint64_t entry;      // the program's entry point
 };
 inline constexpr size_t kMemorySize = 8192;
 inline constexpr char kReadOnlyText[] = "this page cannot be written by the puppet";
@@ -122,7 +122,7 @@ struct Slot {
   int32_t channel;  // file descriptors in nanny and puppets
   int32_t pipe;
   int32_t epoll;
-  int32_t tid;  // of a thread, set by the kernel before it runs; kNannyChild by the kit
+  int32_t tid;       // of a thread, set by the kernel before it runs; kNannyChild by the kit
   uint32_t started;  // seq of the command being executed
   uint32_t done;     // seq of the last one executed
   uint32_t go;       // ends kSpin

@@ -253,9 +253,8 @@ void Send(const Slot* slot, const Reply& reply) {
 }  // namespace
 
 void MapShared(int fd) {
-  const long where =
-      Sys(SYS_mmap, static_cast<long>(kSharedAddress), sizeof(Shared), PROT_READ | PROT_WRITE,
-          MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0);
+  const long where = Sys(SYS_mmap, static_cast<long>(kSharedAddress), sizeof(Shared),
+                         PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0);
   if (where != static_cast<long>(kSharedAddress)) Sys(SYS_exit_group, 3);
 }
 

@@ -43,8 +43,8 @@ utrace_bell_restorer:
 #endif
 
 extern "C" {
-long utrace_bell_waitid(int id_type, id_t id, siginfo_t *info, int options,
-                        const void *rung) __attribute__((visibility("hidden")));
+long utrace_bell_waitid(int id_type, id_t id, siginfo_t* info, int options, const void* rung)
+    __attribute__((visibility("hidden")));
 extern const char utrace_bell_begin[] __attribute__((visibility("hidden")));
 extern const char utrace_bell_end[] __attribute__((visibility("hidden")));
 extern const char utrace_bell_rung[] __attribute__((visibility("hidden")));
@@ -54,9 +54,9 @@ void utrace_bell_restorer() __attribute__((visibility("hidden")));
 namespace utrace::linux_host {
 namespace {
 
-__attribute__((no_sanitize("thread", "address", "undefined"))) void OnRing(int, siginfo_t *,
-                                                                             void *context) {
-  auto &pc = static_cast<ucontext_t *>(context)->uc_mcontext.gregs[REG_RIP];
+__attribute__((no_sanitize("thread", "address", "undefined"))) void OnRing(int, siginfo_t*,
+                                                                           void* context) {
+  auto& pc = static_cast<ucontext_t*>(context)->uc_mcontext.gregs[REG_RIP];
   // After the system call instruction the call has its result, which must not be thrown away.
   if (pc >= reinterpret_cast<greg_t>(utrace_bell_begin) &&
       pc < reinterpret_cast<greg_t>(utrace_bell_end)) {
@@ -67,7 +67,7 @@ __attribute__((no_sanitize("thread", "address", "undefined"))) void OnRing(int, 
 // The kernel's layout. Installed by the bare call: thread sanitizer would postpone a handler that it
 // knows of to the next library call, and the wait would go on.
 struct KernelSigaction {
-  void (*handler)(int, siginfo_t *, void *);
+  void (*handler)(int, siginfo_t*, void*);
   unsigned long flags;
   void (*restorer)();
   uint64_t mask;
@@ -96,7 +96,7 @@ void Bell::Ring() {
   syscall(SYS_futex, &rung_, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
 }
 
-int Bell::WaitId(int id_type, id_t id, siginfo_t *info, int options) {
+int Bell::WaitId(int id_type, id_t id, siginfo_t* info, int options) {
   waiting_.store(true, std::memory_order_seq_cst);
   const long result = utrace_bell_waitid(id_type, id, info, options, &rung_);
   waiting_.store(false, std::memory_order_seq_cst);

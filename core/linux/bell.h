@@ -28,7 +28,7 @@ class Bell {
   // Makes the current or next Wait return. Any thread.
   void Ring();
   // waitid; zero, or a negative errno; -EINTR if rung, and then the ring is consumed.
-  int WaitId(int id_type, id_t id, siginfo_t *info, int options);
+  int WaitId(int id_type, id_t id, siginfo_t* info, int options);
   // Waits for a ring alone, and consumes it.
   void WaitForRing();
   // The thread that Bind was called by.

@@ -32,19 +32,19 @@ struct Command::Gate {
 namespace {
 
 // The file that execvp would run. Looked up here, so that engines see one execve.
-int Resolve(const std::string &name, std::string *path) {
+int Resolve(const std::string& name, std::string* path) {
   if (name.find('/') != std::string::npos) {
     *path = name;
     return 0;
   }
-  const char *variable = std::getenv("PATH");
+  const char* variable = std::getenv("PATH");
   const std::string search = variable != nullptr ? variable : "/usr/local/bin:/usr/bin:/bin";
   int failure = -ENOENT;
   for (size_t at = 0; at <= search.size();) {
     const size_t colon = std::min(search.find(':', at), search.size());
     const std::string directory = search.substr(at, colon - at);
     const std::string candidate = (directory.empty() ? "." : directory) + "/" + name;
-    struct stat info{};
+    struct stat info {};
     if (stat(candidate.c_str(), &info) == 0 && S_ISREG(info.st_mode)) {
       if (access(candidate.c_str(), X_OK) == 0) {
         *path = candidate;
@@ -64,13 +64,13 @@ bool HasEnded(pid_t child) {
 
 }  // namespace
 
-int Command::Start(const std::vector<std::string> &argv, std::unique_ptr<Command> *out,
-                   std::string *error) {
+int Command::Start(const std::vector<std::string>& argv, std::unique_ptr<Command>* out,
+                   std::string* error) {
   if (argv.empty()) {
     *error = "no command given";
     return -EINVAL;
   }
-  const auto failed = [&](int status, const std::string &what) {
+  const auto failed = [&](int status, const std::string& what) {
     *error = argv[0] + ": " + what + ": " + std::strerror(-status);
     return status;
   };
@@ -78,12 +78,12 @@ int Command::Start(const std::vector<std::string> &argv, std::unique_ptr<Command
   if (const int status = Resolve(argv[0], &path); status < 0) {
     return failed(status, "cannot run the command");
   }
-  std::vector<char *> arguments;
-  for (const std::string &argument : argv) arguments.push_back(const_cast<char *>(argument.c_str()));
+  std::vector<char*> arguments;
+  for (const std::string& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
 
   std::unique_ptr<Command> command(new Command);
-  void *memory =
+  void* memory =
       mmap(nullptr, sizeof(Gate), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return failed(-errno, "cannot map memory");
   command->gate_ = new (memory) Gate;
@@ -96,7 +96,7 @@ int Command::Start(const std::vector<std::string> &argv, std::unique_ptr<Command
   const pid_t pid = fork();
   if (pid < 0) return failed(-errno, "cannot fork");
   if (pid == 0) {
-    Gate *const gate = command->gate_;
+    Gate* const gate = command->gate_;
     close(ends[0]);
     gate->parked.store(1, std::memory_order_release);
     // Ends if the starter died. Asked only every ten seconds or so: engines may be attached already
@@ -114,7 +114,8 @@ int Command::Start(const std::vector<std::string> &argv, std::unique_ptr<Command
   command->pidfd_.Reset(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
   if (!command->pidfd_.valid()) return failed(-errno, "cannot open a pidfd");
   // Not traced before it has made the last call of its own.
-  while (command->gate_->parked.load(std::memory_order_acquire) == 0 && !HasEnded(pid)) sched_yield();
+  while (command->gate_->parked.load(std::memory_order_acquire) == 0 && !HasEnded(pid))
+    sched_yield();
   int status = 0;
   command->task_ = LinuxHost::Get().FindTask(pid, &status, error);
   if (command->task_ == nullptr) return status;
@@ -142,15 +143,15 @@ int Command::Release() {
 }
 
 int Command::Wait() {
-  LinuxHost &host = LinuxHost::Get();
+  LinuxHost& host = LinuxHost::Get();
   for (;;) {
     pollfd ended{.fd = pidfd_.get(), .events = POLLIN, .revents = 0};
     while (poll(&ended, 1, -1) < 0 && errno == EINTR) {
     }
     // A lane that traces it waits for it as well, and is to see its death first. Who goes by the id
     // may change meanwhile, by exec of a thread.
-    while (Task *task = host.FindMade(pid_)) {
-      const bool was_traced = static_cast<LinuxTask &>(task->host()).AwaitUntraced();
+    while (Task* task = host.FindMade(pid_)) {
+      const bool was_traced = static_cast<LinuxTask&>(task->host()).AwaitUntraced();
       task->Unref();
       if (!was_traced) break;
     }

@@ -22,16 +22,16 @@ class Command {
   // Release. `argv` must not be empty; argv[0] is looked up in PATH. The child gets this process's
   // descriptors 0 to 2 and environment, default dispositions and no descriptor marked close-on-exec.
   // Zero, or a negative errno (-ENOENT, -EACCES, ...) with `error` naming the command and the reason.
-  static int Start(const std::vector<std::string> &argv, std::unique_ptr<Command> *out,
-                   std::string *error);
+  static int Start(const std::vector<std::string>& argv, std::unique_ptr<Command>* out,
+                   std::string* error);
   // Kills a child that was never released.
   ~Command();
-  Command(const Command &) = delete;
-  Command &operator=(const Command &) = delete;
+  Command(const Command&) = delete;
+  Command& operator=(const Command&) = delete;
 
   pid_t pid() const { return pid_; }
   // To attach engines to, before Release. Belongs to the command.
-  utrace_task *task() const { return task_; }
+  utrace_task* task() const { return task_; }
   // Lets the child go on to its execve. Zero once that succeeded, or its negative errno.
   int Release();
   // Waits until the child has ended; its raw wait status. Once; -1 if the process waited for the
@@ -44,9 +44,9 @@ class Command {
   Command() = default;
 
   pid_t pid_ = -1;
-  utrace_task *task_ = nullptr;
+  utrace_task* task_ = nullptr;
   Fd pidfd_;
-  Gate *gate_ = nullptr;  // shared with the child
+  Gate* gate_ = nullptr;  // shared with the child
   Fd exec_result_;        // end of file when execve, or the child's death, closed the other end
   bool released_ = false;
 };

@@ -21,9 +21,9 @@ Features Features::Probe() {
   const auto own = static_cast<pid_t>(syscall(SYS_gettid));
   const Fd pidfd(static_cast<int>(syscall(SYS_pidfd_open, own, kPidfdThread)));
   features.thread_pidfds = pidfd.valid();
-  struct statfs file_system{};
-  features.pidfd_inodes = pidfd.valid() && fstatfs(pidfd.get(), &file_system) == 0 &&
-                          file_system.f_type == kPidfsMagic;
+  struct statfs file_system {};
+  features.pidfd_inodes =
+      pidfd.valid() && fstatfs(pidfd.get(), &file_system) == 0 && file_system.f_type == kPidfsMagic;
   return features;
 }
 
@@ -31,13 +31,13 @@ Fd OpenPidfd(pid_t tid, bool thread_pidfds) {
   return Fd(static_cast<int>(syscall(SYS_pidfd_open, tid, thread_pidfds ? kPidfdThread : 0)));
 }
 
-uint64_t IdentityOf(pid_t tid, const Features &features) {
+uint64_t IdentityOf(pid_t tid, const Features& features) {
   if (!features.pidfd_inodes) {
     const auto stat = ReadStat(tid);
     return stat ? stat->start_time + 1 : 0;  // init's is zero
   }
   const Fd pidfd = OpenPidfd(tid, true);
-  struct stat info{};
+  struct stat info {};
   return pidfd.valid() && fstat(pidfd.get(), &info) == 0 ? info.st_ino : 0;
 }
 

@@ -24,7 +24,7 @@ Fd OpenPidfd(pid_t tid, bool thread_pidfds);
 // A number that tells the thread that has this id now from every other that had it or will have it;
 // zero if there is none. Without inodes of pidfds it is the start time, which two threads share if
 // one number was used twice within a clock tick.
-uint64_t IdentityOf(pid_t tid, const Features &features);
+uint64_t IdentityOf(pid_t tid, const Features& features);
 
 }  // namespace utrace::linux_host
 

@@ -17,7 +17,7 @@
 namespace utrace::linux_host {
 namespace {
 
-thread_local Lane *current_lane = nullptr;
+thread_local Lane* current_lane = nullptr;
 
 // What every wait of a lane has in common: all kinds of children, but no other thread's.
 constexpr int kOwnTracees = __WALL | __WNOTHREAD;
@@ -29,9 +29,9 @@ constexpr std::chrono::milliseconds kLongCallback{50};
 std::mutex Lane::mutex_;
 std::condition_variable Lane::progress_;
 
-Lane *Lane::Current() { return current_lane; }
+Lane* Lane::Current() { return current_lane; }
 
-Lane *Lane::Start() {
+Lane* Lane::Start() {
   // Lanes live as long as the process: a tracee may be on one at any time, and the kernel lets it go
   // when the process ends.
   std::unique_ptr<Lane> lane(new Lane);
@@ -42,7 +42,7 @@ Lane *Lane::Start() {
 
 // ---- Requests --------------------------------------------------------------------------------------
 
-void Lane::Queue(Asked &asked, Requests requests) {
+void Lane::Queue(Asked& asked, Requests requests) {
   asked.requests |= requests;
   ++asked_count_;
   if (asked.queued) return;
@@ -53,7 +53,7 @@ void Lane::Queue(Asked &asked, Requests requests) {
   asked_last_ = &asked;
 }
 
-void Lane::Ask(Asked &asked, Requests requests) {
+void Lane::Ask(Asked& asked, Requests requests) {
   {
     const std::lock_guard lock(mutex_);
     Queue(asked, requests);
@@ -61,7 +61,7 @@ void Lane::Ask(Asked &asked, Requests requests) {
   bell_.Ring();
 }
 
-void Lane::AskPromptly(Asked &asked, Requests requests) {
+void Lane::AskPromptly(Asked& asked, Requests requests) {
   std::unique_lock lock(mutex_);
   Queue(asked, requests);
   const uint64_t mine = asked_count_;
@@ -81,8 +81,8 @@ void Lane::AskPromptly(Asked &asked, Requests requests) {
 }
 
 // Runs the first of the waiting calls; false if there is none.
-bool Lane::RunCaller(std::unique_lock<std::mutex> &lock) {
-  Caller *const caller = callers_first_;
+bool Lane::RunCaller(std::unique_lock<std::mutex>& lock) {
+  Caller* const caller = callers_first_;
   if (caller == nullptr) return false;
   callers_first_ = caller->next;
   if (callers_first_ == nullptr) callers_last_ = nullptr;
@@ -94,7 +94,7 @@ bool Lane::RunCaller(std::unique_lock<std::mutex> &lock) {
   return true;
 }
 
-void Lane::CallAndWait(Caller &caller) {
+void Lane::CallAndWait(Caller& caller) {
   std::unique_lock lock(mutex_);
   (callers_last_ == nullptr ? callers_first_ : callers_last_->next) = &caller;
   callers_last_ = &caller;
@@ -102,7 +102,7 @@ void Lane::CallAndWait(Caller &caller) {
   lock.unlock();
   bell_.Ring();
   lock.lock();
-  Lane *const own = Current();
+  Lane* const own = Current();
   while (!caller.done) {
     if (own == nullptr || !own->RunCaller(lock)) {
       if (!caller.done) progress_.wait(lock);
@@ -114,7 +114,7 @@ void Lane::ServeAsked() {
   std::unique_lock lock(mutex_);
   for (;;) {
     if (RunCaller(lock)) continue;
-    Asked *const asked = asked_first_;
+    Asked* const asked = asked_first_;
     if (asked == nullptr) {
       served_count_ = asked_count_;
       progress_.notify_all();
@@ -124,7 +124,7 @@ void Lane::ServeAsked() {
     if (asked_first_ == nullptr) asked_last_ = nullptr;
     asked->queued = false;
     const Requests requests = std::exchange(asked->requests, 0);
-    LinuxTask *const task = asked->task;
+    LinuxTask* const task = asked->task;
     lock.unlock();
     task->Serve(requests);
     task->core().Unref();
@@ -133,7 +133,7 @@ void Lane::ServeAsked() {
 }
 
 Lane::CallbackRegion::CallbackRegion() {
-  Lane *lane = Current();
+  Lane* lane = Current();
   if (lane == nullptr) return;
   const std::lock_guard lock(mutex_);
   ++lane->in_callback_;
@@ -141,7 +141,7 @@ Lane::CallbackRegion::CallbackRegion() {
 }
 
 Lane::CallbackRegion::~CallbackRegion() {
-  Lane *lane = Current();
+  Lane* lane = Current();
   if (lane == nullptr) return;
   const std::lock_guard lock(mutex_);
   --lane->in_callback_;
@@ -149,31 +149,31 @@ Lane::CallbackRegion::~CallbackRegion() {
 
 // ---- Tasks ---------------------------------------------------------------------------------------
 
-void Lane::Add(LinuxTask *task) {
+void Lane::Add(LinuxTask* task) {
   task->core().Ref();
   tasks_[task->tid()] = task;
 }
 
-void Lane::Remove(LinuxTask *task) {
+void Lane::Remove(LinuxTask* task) {
   const auto found = tasks_.find(task->tid());
   if (found == tasks_.end() || found->second != task) return;
   tasks_.erase(found);
   task->core().Unref();
 }
 
-void Lane::Rekey(LinuxTask *task, pid_t old_tid) {
+void Lane::Rekey(LinuxTask* task, pid_t old_tid) {
   tasks_.erase(old_tid);
   tasks_[task->tid()] = task;
 }
 
-LinuxTask *Lane::Find(pid_t tid) {
+LinuxTask* Lane::Find(pid_t tid) {
   const auto found = tasks_.find(tid);
   return found == tasks_.end() ? nullptr : found->second;
 }
 
-std::vector<LinuxTask *> Lane::TasksOf(pid_t tgid) {
-  std::vector<LinuxTask *> threads;
-  for (const auto &[tid, task] : tasks_) {
+std::vector<LinuxTask*> Lane::TasksOf(pid_t tgid) {
+  std::vector<LinuxTask*> threads;
+  for (const auto& [tid, task] : tasks_) {
     if (task->tgid() == tgid) threads.push_back(task);
   }
   return threads;
@@ -194,8 +194,7 @@ void Lane::Run() {
     ServeAsked();
     // Deaths are only looked at: a zombie goes to its real parent when its report is made.
     siginfo_t info{};
-    const int status =
-        bell_.WaitId(P_ALL, 0, &info, WEXITED | WSTOPPED | WNOWAIT | kOwnTracees);
+    const int status = bell_.WaitId(P_ALL, 0, &info, WEXITED | WSTOPPED | WNOWAIT | kOwnTracees);
     if (status == -ECHILD) {
       bell_.WaitForRing();
       continue;
@@ -213,13 +212,13 @@ void Lane::Run() {
       if (waitid(P_ALL, 0, &stop, WSTOPPED | WNOHANG | kOwnTracees) != 0 || stop.si_pid == 0) break;
       stops.push_back(stop);
     }
-    for (const siginfo_t &stop : stops) Dispatch(stop.si_pid, stop);
+    for (const siginfo_t& stop : stops) Dispatch(stop.si_pid, stop);
   }
 }
 
-void Lane::Dispatch(pid_t tid, const siginfo_t &info) {
+void Lane::Dispatch(pid_t tid, const siginfo_t& info) {
   const bool stopped = info.si_code == CLD_TRAPPED || info.si_code == CLD_STOPPED;
-  LinuxTask *task = Find(tid);
+  LinuxTask* task = Find(tid);
   if (task == nullptr) {
     LinuxTask::OnUnknown(*this, tid, info);
     return;

@@ -33,7 +33,7 @@ constexpr Requests kAskLook = 1U << 8;       // a leader that exits: is it dead,
 // The part of a task that queues it on a lane; one lock guards those of all lanes, since a task may
 // change its lane.
 struct Asked {
-  LinuxTask *task = nullptr;  // referenced while queued
+  LinuxTask* task = nullptr;  // referenced while queued
   Requests requests = 0;
   bool queued = false;
   Asked* next = nullptr;
@@ -43,29 +43,29 @@ class Lane {
  public:
   // Starts the thread; it lives as long as the process. If the process dies, the kernel lets all
   // tracees run on.
-  static Lane *Start();
+  static Lane* Start();
   // The lane that the calling thread is; null elsewhere.
-  static Lane *Current();
+  static Lane* Current();
 
   // Has `asked.task` serve `requests` on the lane, between events. Any thread; neither waits nor
   // allocates.
-  void Ask(Asked &asked, Requests requests);
+  void Ask(Asked& asked, Requests requests);
   // Asks, and waits until it was served, unless a callback keeps the lane from it: then it is served
   // when that ends. From another lane: does not wait.
-  void AskPromptly(Asked &asked, Requests requests);
+  void AskPromptly(Asked& asked, Requests requests);
   // Runs `work()` on the lane and waits for it; at once if the caller is the lane. Any thread. A
   // callback that blocks on the lane delays it, unless it waits in a Call itself: a lane that waits
   // for another serves the calls that it gets meanwhile.
   template <typename Work>
-  void Call(Work &&work) {
+  void Call(Work&& work) {
     if (Current() == this) {
       work();
       return;
     }
     struct Errand final : Caller {
-      explicit Errand(std::remove_reference_t<Work> &errand_work) : work(errand_work) {}
+      explicit Errand(std::remove_reference_t<Work>& errand_work) : work(errand_work) {}
       void Run() override { work(); }
-      std::remove_reference_t<Work> &work;
+      std::remove_reference_t<Work>& work;
     } errand(work);
     CallAndWait(errand);
   }
@@ -77,38 +77,38 @@ class Lane {
    public:
     CallbackRegion();
     ~CallbackRegion();
-    CallbackRegion(const CallbackRegion &) = delete;
-    CallbackRegion &operator=(const CallbackRegion &) = delete;
+    CallbackRegion(const CallbackRegion&) = delete;
+    CallbackRegion& operator=(const CallbackRegion&) = delete;
   };
 
-  void Add(LinuxTask *task);  // takes a reference to its core task
-  void Remove(LinuxTask *task);
-  void Rekey(LinuxTask *task, pid_t old_tid);
-  LinuxTask *Find(pid_t tid);
+  void Add(LinuxTask* task);  // takes a reference to its core task
+  void Remove(LinuxTask* task);
+  void Rekey(LinuxTask* task, pid_t old_tid);
+  LinuxTask* Find(pid_t tid);
   // The lane's own thread id, by which the kernel names the tracer.
   pid_t thread() const { return bell_.thread(); }
   // All threads of a process on this lane.
-  std::vector<LinuxTask *> TasksOf(pid_t tgid);
+  std::vector<LinuxTask*> TasksOf(pid_t tgid);
   // The initial stops of newborns whose parent has not announced them yet.
-  std::unordered_map<pid_t, int> &unannounced() { return unannounced_; }
+  std::unordered_map<pid_t, int>& unannounced() { return unannounced_; }
 
  private:
   // On the stack of a thread that waits.
   struct Caller {
     virtual ~Caller() = default;
     virtual void Run() = 0;
-    Caller *next = nullptr;
+    Caller* next = nullptr;
     bool done = false;
   };
 
   Lane() = default;
   void Run();
-  void CallAndWait(Caller &caller);
-  void Queue(Asked &asked, Requests requests);
+  void CallAndWait(Caller& caller);
+  void Queue(Asked& asked, Requests requests);
   void ServeAsked();
-  void Dispatch(pid_t tid, const siginfo_t &info);
+  void Dispatch(pid_t tid, const siginfo_t& info);
 
-  bool RunCaller(std::unique_lock<std::mutex> &lock);
+  bool RunCaller(std::unique_lock<std::mutex>& lock);
 
   // Of all lanes: guards every Asked, and what is said below.
   static std::mutex mutex_;
@@ -116,14 +116,14 @@ class Lane {
   static std::condition_variable progress_;
 
   Bell bell_;
-  std::unordered_map<pid_t, LinuxTask *> tasks_;
+  std::unordered_map<pid_t, LinuxTask*> tasks_;
   std::unordered_map<pid_t, int> unannounced_;
 
   // ---- Guarded by mutex_. ----
-  Asked *asked_first_ = nullptr;
-  Asked *asked_last_ = nullptr;
-  Caller *callers_first_ = nullptr;
-  Caller *callers_last_ = nullptr;
+  Asked* asked_first_ = nullptr;
+  Asked* asked_last_ = nullptr;
+  Caller* callers_first_ = nullptr;
+  Caller* callers_last_ = nullptr;
   uint64_t asked_count_ = 0;
   uint64_t served_count_ = 0;
   uint32_t in_callback_ = 0;

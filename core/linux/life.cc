@@ -1,5 +1,6 @@
 // Clone, exec, exit, death and reap.
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -10,8 +11,6 @@
 #include "core/linux/linux_host.h"
 #include "core/linux/linux_task.h"
 #include "core/linux/proc.h"
-
-#include <sys/syscall.h>
 
 namespace utrace::linux_host {
 namespace {
@@ -46,7 +45,7 @@ void LinuxTask::AtClone(int event) {
   in_syscall_ = true;
   place_ = Place::kKernel;
   const auto child_tid = static_cast<pid_t>(EventMessage(tid()));
-  unsigned long flags = event == PTRACE_EVENT_VFORK ? kCloneVfork | kCloneVm | SIGCHLD
+  unsigned long flags = event == PTRACE_EVENT_VFORK  ? kCloneVfork | kCloneVm | SIGCHLD
                         : event == PTRACE_EVENT_FORK ? SIGCHLD
                                                      : 0;
   if (FetchRegisters() == 0) {
@@ -55,15 +54,15 @@ void LinuxTask::AtClone(int event) {
     if (exact) flags = *exact;
   }
   if ((flags & kCloneThread) != 0) siblings_ = true;
-  Lane *const lane = Lane::Current();
-  LinuxHost &host = LinuxHost::Get();
-  Task *const child_core = child_tid > 0 ? host.FindOrMake(child_tid) : nullptr;
+  Lane* const lane = Lane::Current();
+  LinuxHost& host = LinuxHost::Get();
+  Task* const child_core = child_tid > 0 ? host.FindOrMake(child_tid) : nullptr;
   if (child_core == nullptr) {  // killed and reaped already
     lane->unannounced().erase(child_tid);
     GoOnInKernel();
     return;
   }
-  auto &child = static_cast<LinuxTask &>(child_core->host());
+  auto& child = static_cast<LinuxTask&>(child_core->host());
   child.traced_here_ = true;
   child.newborn_ = true;
   child.options_ = options_;  // inherited
@@ -93,7 +92,7 @@ void LinuxTask::AtClone(int event) {
   if (!verdict.hold) GoOnInKernel();
 }
 
-void LinuxTask::OnUnknown(Lane &lane, pid_t tid, const siginfo_t &info) {
+void LinuxTask::OnUnknown(Lane& lane, pid_t tid, const siginfo_t& info) {
   if (info.si_code != CLD_TRAPPED && info.si_code != CLD_STOPPED) {
     // A newborn that died before its parent announced it.
     lane.unannounced().erase(tid);
@@ -104,7 +103,7 @@ void LinuxTask::OnUnknown(Lane &lane, pid_t tid, const siginfo_t &info) {
   const Stop stop = DecodeStop(info.si_status);
   if (stop.kind == StopKind::kExec) {
     // The thread goes by the leader's id from now on.
-    LinuxTask *task = lane.Find(static_cast<pid_t>(EventMessage(tid)));
+    LinuxTask* task = lane.Find(static_cast<pid_t>(EventMessage(tid)));
     if (task != nullptr) {
       task->core().Ref();
       task->Renamed(tid);
@@ -118,8 +117,8 @@ void LinuxTask::OnUnknown(Lane &lane, pid_t tid, const siginfo_t &info) {
 }
 
 // Newborns whose parent was killed before it could announce them run on untraced.
-void LinuxTask::ReleaseOrphans(Lane &lane) {
-  auto &unannounced = lane.unannounced();
+void LinuxTask::ReleaseOrphans(Lane& lane) {
+  auto& unannounced = lane.unannounced();
   for (auto it = unannounced.begin(); it != unannounced.end();) {
     const pid_t tid = it->first;
     const auto status = ReadStatus(tid);
@@ -134,8 +133,8 @@ void LinuxTask::ReleaseOrphans(Lane &lane) {
     }
     ptrace(PTRACE_DETACH, tid, nullptr, nullptr);
     it = unannounced.erase(it);
-    if (Task *task = LinuxHost::Get().FindMade(tid)) {
-      static_cast<LinuxTask &>(task->host()).Retry();
+    if (Task* task = LinuxHost::Get().FindMade(tid)) {
+      static_cast<LinuxTask&>(task->host()).Retry();
       task->Unref();
     }
   }
@@ -145,10 +144,10 @@ void LinuxTask::ReleaseOrphans(Lane &lane) {
 
 // This thread executed a program and took the leader's id; the leader is gone [EXE-04].
 void LinuxTask::Renamed(pid_t leader_tid) {
-  Lane *const lane = Lane::Current();
-  LinuxHost &host = LinuxHost::Get();
+  Lane* const lane = Lane::Current();
+  LinuxHost& host = LinuxHost::Get();
   const pid_t old_tid = tid();
-  LinuxTask *const leader = lane->Find(leader_tid);
+  LinuxTask* const leader = lane->Find(leader_tid);
   if (leader != nullptr) {
     leader->core().Ref();
     lane->Remove(leader);
@@ -176,7 +175,7 @@ void LinuxTask::AtExec() {
   const auto former = static_cast<pid_t>(EventMessage(tid()));
   if (former != tid()) {
     // The leader's object was found under the id: the thread that executed takes its place.
-    LinuxTask *task = Lane::Current()->Find(former);
+    LinuxTask* task = Lane::Current()->Find(former);
     if (task != nullptr && task != this) {
       task->core().Ref();
       task->running_.store(false);
@@ -278,7 +277,7 @@ bool LinuxTask::IsLastOfGroup() {
     if (!stat) continue;
     if (!stat->IsDead()) return false;
     // Dead, but its report is still to come: that one will be the last.
-    const LinuxTask *other = Lane::Current()->Find(thread);
+    const LinuxTask* other = Lane::Current()->Find(thread);
     if (other != nullptr && !other->death_reported_) return false;
   }
   return true;
@@ -310,10 +309,10 @@ void LinuxTask::Die(bool replaced) {
   core_->OnDeath(last, signal);
 }
 
-void LinuxTask::OnZombie(const siginfo_t &info) {
+void LinuxTask::OnZombie(const siginfo_t& info) {
   Die(false);
-  Lane *const lane = Lane::Current();
-  LinuxHost &host = LinuxHost::Get();
+  Lane* const lane = Lane::Current();
+  LinuxHost& host = LinuxHost::Get();
   const bool own_child = IsOwnChild();
   const bool parent_waits = tid() == tgid_ && !own_child;
   if (parent_waits) {
@@ -346,7 +345,7 @@ void LinuxTask::OnPidfd(bool reaped) {
   LookAtLeader();
   if (!traced_here_) return;
   // Not yet, then. The watcher has let go of it.
-  LinuxHost &host = LinuxHost::Get();
+  LinuxHost& host = LinuxHost::Get();
   Fd pidfd = OpenPidfd(tid(), host.features().thread_pidfds);
   if (!pidfd.valid()) return;
   host.watcher().Add(this, Lane::Current(), std::move(pidfd), true);
@@ -371,8 +370,8 @@ void LinuxTask::LookAtLeader() {
 }
 
 void LinuxTask::Reaped() {
-  Lane *const lane = Lane::Current();
-  LinuxHost &host = LinuxHost::Get();
+  Lane* const lane = Lane::Current();
+  LinuxHost& host = LinuxHost::Get();
   host.Forget(this, tid());
   if (traced_here_) {  // an exec took the leader away
     traced_here_ = false;
@@ -391,7 +390,7 @@ void LinuxTask::Reaped() {
 bool LinuxTask::LastToStop() {
   for (const pid_t thread : ThreadsOf(tgid_)) {
     if (thread == tid()) continue;
-    const LinuxTask *other = Lane::Current()->Find(thread);
+    const LinuxTask* other = Lane::Current()->Find(thread);
     if (other != nullptr) {
       if (!other->death_reported_ && !other->job_reported_) return false;
       continue;
@@ -403,7 +402,7 @@ bool LinuxTask::LastToStop() {
 }
 
 bool LinuxTask::FirstToContinue() {
-  for (const LinuxTask *other : Lane::Current()->TasksOf(tgid_)) {
+  for (const LinuxTask* other : Lane::Current()->TasksOf(tgid_)) {
     if (other != this && !other->job_reported_) return false;
   }
   return true;

@@ -14,35 +14,37 @@
 
 namespace utrace {
 
-Host &TheHost() { return linux_host::LinuxHost::Get(); }
+Host& TheHost() { return linux_host::LinuxHost::Get(); }
 
 namespace linux_host {
 namespace {
 
 constexpr size_t kMostLanes = 8;
 
-constexpr const char *kLimits =
+constexpr const char* kLimits =
     "LIM-01 after SIGKILL the exit report may be missing\n"
     "LIM-02 a report on a task in user mode, a change of its events and the leaving of its last "
     "engine may interrupt and restart a system call, unnoticed by the program\n"
-    "LIM-03 TERM and CORE with a signal whose kernel default is not fatal end the process by SIGTERM "
+    "LIM-03 TERM and CORE with a signal whose kernel default is not fatal end the process by "
+    "SIGTERM "
     "and SIGQUIT\n"
     "LIM-04 a task with a ptracer outside this process cannot be attached\n"
-    "LIM-05 the exit code can be changed only where the thread exits by its own call and some engine "
+    "LIM-05 the exit code can be changed only where the thread exits by its own call and some "
+    "engine "
     "has SYSCALL_ENTRY enabled\n";
-constexpr const char *kNoAlternateStack =
+constexpr const char* kNoAlternateStack =
     "NO-CHOSEN-ALTSTACK a handler that an engine chooses runs on the stack in use, whatever its "
     "SA_ONSTACK: ptrace does not tell the alternate stack\n";
-constexpr const char *kLateReap =
+constexpr const char* kLateReap =
     "LIM-06 the reap of a task that is not this process's child is seen within 100 ms\n";
-constexpr const char *kNoSingleStep = "NO-SINGLESTEP this machine cannot single-step\n";
-constexpr const char *kNoBlockStep = "NO-BLOCKSTEP this machine cannot stop at branches only\n";
+constexpr const char* kNoSingleStep = "NO-SINGLESTEP this machine cannot single-step\n";
+constexpr const char* kNoBlockStep = "NO-BLOCKSTEP this machine cannot stop at branches only\n";
 
 }  // namespace
 
-LinuxHost &LinuxHost::Get() {
+LinuxHost& LinuxHost::Get() {
   // Never destroyed: lanes and engines may use it until the process ends.
-  static auto *const host = new LinuxHost;
+  static auto* const host = new LinuxHost;
   return *host;
 }
 
@@ -58,7 +60,7 @@ arch::StepAbilities LinuxHost::Steps() {
   return steps_;
 }
 
-const char *LinuxHost::DeclaredLimits() {
+const char* LinuxHost::DeclaredLimits() {
   const arch::StepAbilities steps = Steps();
   const std::lock_guard lock(probes_mutex_);
   if (limits_.empty()) {
@@ -71,7 +73,7 @@ const char *LinuxHost::DeclaredLimits() {
   return limits_.c_str();
 }
 
-WaitResult LinuxHost::WaitOn(Atomic<uint32_t> &word, uint32_t expected) {
+WaitResult LinuxHost::WaitOn(Atomic<uint32_t>& word, uint32_t expected) {
   // With a time limit the kernel reports every signal handler as EINTR, whatever its SA_RESTART.
   constexpr timespec kLong{.tv_sec = 3600, .tv_nsec = 0};
   const long status = syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, expected, &kLong, nullptr, 0);
@@ -80,20 +82,20 @@ WaitResult LinuxHost::WaitOn(Atomic<uint32_t> &word, uint32_t expected) {
   return interrupted ? WaitResult::kInterrupted : WaitResult::kWoken;
 }
 
-void LinuxHost::WakeAll(Atomic<uint32_t> &word) {
+void LinuxHost::WakeAll(Atomic<uint32_t>& word) {
   syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
 }
 
 // ---- Tasks -----------------------------------------------------------------------------------------
 
-Task *LinuxHost::FindMade(pid_t tid) {
+Task* LinuxHost::FindMade(pid_t tid) {
   const std::lock_guard lock(tasks_mutex_);
   const auto found = tasks_.find(tid);
   if (found == tasks_.end() || !found->second->core().TryRef()) return nullptr;
   return &found->second->core();
 }
 
-Task *LinuxHost::FindOrMake(pid_t tid) {
+Task* LinuxHost::FindOrMake(pid_t tid) {
   const uint64_t identity = IdentityOf(tid, features_);
   const auto stat = ReadStat(tid);
   const auto status = ReadStatus(tid);
@@ -105,15 +107,15 @@ Task *LinuxHost::FindOrMake(pid_t tid) {
     return &found->second->core();
   }
   auto host_task = std::make_unique<LinuxTask>(tid, status->tgid, identity, stat->IsKernelThread());
-  LinuxTask *const raw = host_task.get();
-  auto *task = new Task(std::move(host_task));
+  LinuxTask* const raw = host_task.get();
+  auto* task = new Task(std::move(host_task));
   raw->Bind(task);
   tasks_[tid] = raw;
   return task;
 }
 
-Task *LinuxHost::FindTask(pid_t tid, int *status, std::string *error) {
-  Task *task = FindOrMake(tid);
+Task* LinuxHost::FindTask(pid_t tid, int* status, std::string* error) {
+  Task* task = FindOrMake(tid);
   if (task == nullptr) {
     *status = -ESRCH;
     *error = "there is no thread " + std::to_string(tid);
@@ -121,13 +123,13 @@ Task *LinuxHost::FindTask(pid_t tid, int *status, std::string *error) {
   return task;
 }
 
-void LinuxHost::Forget(const LinuxTask *task, pid_t tid) {
+void LinuxHost::Forget(const LinuxTask* task, pid_t tid) {
   const std::lock_guard lock(tasks_mutex_);
   const auto found = tasks_.find(tid);
   if (found != tasks_.end() && found->second == task) tasks_.erase(found);
 }
 
-void LinuxHost::Rename(LinuxTask *task, pid_t old_tid) {
+void LinuxHost::Rename(LinuxTask* task, pid_t old_tid) {
   const std::lock_guard lock(tasks_mutex_);
   const auto found = tasks_.find(old_tid);
   if (found != tasks_.end() && found->second == task) tasks_.erase(found);
@@ -136,12 +138,12 @@ void LinuxHost::Rename(LinuxTask *task, pid_t old_tid) {
 
 // ---- Lanes -----------------------------------------------------------------------------------------
 
-Lane *LinuxHost::LaneFor(pid_t tgid) {
+Lane* LinuxHost::LaneFor(pid_t tgid) {
   const std::lock_guard lock(lanes_mutex_);
   const auto found = served_.find(tgid);
   if (found != served_.end()) return found->second.lane;
-  Lane *best = nullptr;
-  for (Lane *lane : lanes_) {
+  Lane* best = nullptr;
+  for (Lane* lane : lanes_) {
     if (best == nullptr || load_[lane] < load_[best]) best = lane;
   }
   if (best == nullptr || (load_[best] > 0 && lanes_.size() < kMostLanes)) {
@@ -153,15 +155,15 @@ Lane *LinuxHost::LaneFor(pid_t tgid) {
   return best;
 }
 
-void LinuxHost::NoteAdded(Lane *lane, pid_t tgid) {
+void LinuxHost::NoteAdded(Lane* lane, pid_t tgid) {
   const std::lock_guard lock(lanes_mutex_);
-  Served &served = served_[tgid];
+  Served& served = served_[tgid];
   served.lane = lane;
   ++served.tasks;
   ++load_[lane];
 }
 
-void LinuxHost::NoteRemoved(Lane *lane, pid_t tgid) {
+void LinuxHost::NoteRemoved(Lane* lane, pid_t tgid) {
   const std::lock_guard lock(lanes_mutex_);
   --load_[lane];
   const auto found = served_.find(tgid);

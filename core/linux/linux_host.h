@@ -20,37 +20,37 @@ namespace utrace::linux_host {
 
 class LinuxHost final : public Host {
  public:
-  static LinuxHost &Get();
+  static LinuxHost& Get();
 
   // ---- Host ----
-  Task *FindTask(pid_t tid, int *status, std::string *error) override;
+  Task* FindTask(pid_t tid, int* status, std::string* error) override;
   bool HasSingleStep() override { return Steps().single_step; }
   bool HasBlockStep() override { return Steps().block_step; }
-  const char *DeclaredLimits() override;
-  WaitResult WaitOn(Atomic<uint32_t> &word, uint32_t expected) override;
-  void WakeAll(Atomic<uint32_t> &word) override;
+  const char* DeclaredLimits() override;
+  WaitResult WaitOn(Atomic<uint32_t>& word, uint32_t expected) override;
+  void WakeAll(Atomic<uint32_t>& word) override;
 
   // ---- Any thread ----
-  const Features &features() const { return features_; }
-  PidfdWatcher &watcher() { return watcher_; }
-  ExitStatuses &exits() { return exits_; }
+  const Features& features() const { return features_; }
+  PidfdWatcher& watcher() { return watcher_; }
+  ExitStatuses& exits() { return exits_; }
   // The object for a thread that exists, with a reference for the caller; made if needed. Null if
   // the thread is gone.
-  Task *FindOrMake(pid_t tid);
+  Task* FindOrMake(pid_t tid);
   // The object if there is one, with a reference for the caller; null otherwise.
-  Task *FindMade(pid_t tid);
+  Task* FindMade(pid_t tid);
   // The id belongs to another thread from now on, or to none.
-  void Forget(const LinuxTask *task, pid_t tid);
-  void Rename(LinuxTask *task, pid_t old_tid);
+  void Forget(const LinuxTask* task, pid_t tid);
+  void Rename(LinuxTask* task, pid_t old_tid);
 
   // All threads of a process are served by one lane: an exec by one renames another.
-  Lane *LaneFor(pid_t tgid);
-  void NoteAdded(Lane *lane, pid_t tgid);
-  void NoteRemoved(Lane *lane, pid_t tgid);
+  Lane* LaneFor(pid_t tgid);
+  void NoteAdded(Lane* lane, pid_t tgid);
+  void NoteRemoved(Lane* lane, pid_t tgid);
 
  private:
   struct Served {
-    Lane *lane = nullptr;
+    Lane* lane = nullptr;
     int tasks = 0;
   };
 
@@ -68,12 +68,12 @@ class LinuxHost final : public Host {
   ExitStatuses exits_;
 
   std::mutex tasks_mutex_;
-  std::unordered_map<pid_t, LinuxTask *> tasks_;  // guarded by tasks_mutex_; entries own nothing
+  std::unordered_map<pid_t, LinuxTask*> tasks_;  // guarded by tasks_mutex_; entries own nothing
 
   std::mutex lanes_mutex_;
   // ---- Guarded by lanes_mutex_. ----
-  std::vector<Lane *> lanes_;
-  std::unordered_map<Lane *, int> load_;
+  std::vector<Lane*> lanes_;
+  std::unordered_map<Lane*, int> load_;
   std::unordered_map<pid_t, Served> served_;
 };
 

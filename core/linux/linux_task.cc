@@ -57,16 +57,16 @@ LinuxTask::~LinuxTask() { LinuxHost::Get().Forget(this, tid()); }
 
 // ---- Adoption --------------------------------------------------------------------------------------
 
-int LinuxTask::Adopt(std::string *error) {
+int LinuxTask::Adopt(std::string* error) {
   // Found out here, where waiting is allowed, and not by the first utrace_control that asks for a step.
   LinuxHost::Get().HasSingleStep();
   for (;;) {
-    Lane *const lane = LinuxHost::Get().LaneFor(tgid_);
+    Lane* const lane = LinuxHost::Get().LaneFor(tgid_);
     int status = 0;
     lane->Call([&] {
       try {
         status = Seize(error);
-      } catch (const std::bad_alloc &) {
+      } catch (const std::bad_alloc&) {
         status = -ENOMEM;
       }
     });
@@ -80,15 +80,15 @@ int LinuxTask::Adopt(std::string *error) {
   }
 }
 
-int LinuxTask::Seize(std::string *error) {
+int LinuxTask::Seize(std::string* error) {
   if (traced_here_) return 0;
   const auto stat = ReadStat(tid());
   if (!stat || !Exists() || stat->state == 'X') {
     *error = "thread " + std::to_string(tid()) + " is gone";
     return -ESRCH;
   }
-  Lane *const lane = Lane::Current();
-  LinuxHost &host = LinuxHost::Get();
+  Lane* const lane = Lane::Current();
+  LinuxHost& host = LinuxHost::Get();
   if (stat->state == 'Z') {
     // Nothing of it is left to trace, but its reaping can still be seen [ATT-11].
     Fd pidfd = OpenPidfd(tid(), host.features().thread_pidfds);
@@ -100,7 +100,8 @@ int LinuxTask::Seize(std::string *error) {
     return 0;
   }
   if (TracesUs(tgid_)) {
-    *error = DescribeProcess(tgid_) + " traces this process; two tracers of each other would wait "
+    *error = DescribeProcess(tgid_) +
+             " traces this process; two tracers of each other would wait "
              "for each other";
     return -EPERM;
   }
@@ -143,7 +144,7 @@ int LinuxTask::Seize(std::string *error) {
   return 0;
 }
 
-int LinuxTask::ExplainRefusal(int error_number, std::string *error) {
+int LinuxTask::ExplainRefusal(int error_number, std::string* error) {
   const std::string who = "thread " + std::to_string(tid()) + " of " + DescribeProcess(tgid_);
   if (error_number == ESRCH) {
     *error = who + " is gone";
@@ -186,12 +187,10 @@ bool LinuxTask::AwaitUntraced() {
   return was_traced;
 }
 
-bool LinuxTask::Exists() {
-  return IdentityOf(tid(), LinuxHost::Get().features()) == identity_;
-}
+bool LinuxTask::Exists() { return IdentityOf(tid(), LinuxHost::Get().features()) == identity_; }
 
 bool LinuxTask::IsStillStopped() {
-  Lane *const lane = lane_.load();
+  Lane* const lane = lane_.load();
   if (lane == nullptr) return false;
   bool stopped = false;
   lane->Call([&] {
@@ -209,7 +208,7 @@ bool LinuxTask::IsStillStopped() {
 // ---- Requests from other threads -------------------------------------------------------------------
 
 void LinuxTask::RequestSafePoint(Urgency urgency) {
-  Lane *const lane = lane_.load();
+  Lane* const lane = lane_.load();
   if (lane == nullptr) return;
   const Requests request = urgency == Urgency::kReport      ? kAskReport
                            : urgency == Urgency::kInterrupt ? kAskInterrupt
@@ -223,11 +222,11 @@ void LinuxTask::RequestSafePoint(Urgency urgency) {
 }
 
 void LinuxTask::RequestWake() {
-  if (Lane *const lane = lane_.load()) lane->Ask(asked_, kAskWake);
+  if (Lane* const lane = lane_.load()) lane->Ask(asked_, kAskWake);
 }
 
 void LinuxTask::InterestChanged(unsigned long interest) {
-  Lane *const lane = lane_.load();
+  Lane* const lane = lane_.load();
   if (lane == nullptr) return;
   if (interest == 0) {
     lane->Ask(asked_, kAskRelease);

@@ -41,47 +41,47 @@ class LinuxTask final : public HostTask {
   // `identity` of IdentityOf; neither traced nor stopped. `core` is set right after.
   LinuxTask(pid_t tid, pid_t tgid, uint64_t identity, bool kernel_thread);
   ~LinuxTask() override;
-  void Bind(Task *core) { core_ = core; }
-  Task &core() { return *core_; }
+  void Bind(Task* core) { core_ = core; }
+  Task& core() { return *core_; }
   uint64_t identity() const { return identity_.load(); }
 
   // ---- HostTask ---------------------------------------------------------------------------------
   pid_t tid() const override { return tid_.load(); }
   pid_t tgid() const override { return tgid_; }
   bool IsKernelThread() const override { return kernel_thread_; }
-  int Adopt(std::string *error) override;
+  int Adopt(std::string* error) override;
   void RequestSafePoint(Urgency urgency) override;
   void RequestWake() override;
   void InterestChanged(unsigned long interest) override;
   bool IsStillStopped() override;
   bool Exists() override;
-  const utrace_regset_view &View() const override { return arch::View(); }
-  int RegsetGet(uint32_t index, size_t position, size_t count, void *buffer) override;
-  int RegsetSet(uint32_t index, size_t position, size_t count, const void *buffer) override;
-  int GetPc(uint64_t *pc) override;
+  const utrace_regset_view& View() const override { return arch::View(); }
+  int RegsetGet(uint32_t index, size_t position, size_t count, void* buffer) override;
+  int RegsetSet(uint32_t index, size_t position, size_t count, const void* buffer) override;
+  int GetPc(uint64_t* pc) override;
   int SetPc(uint64_t pc) override;
-  int GetSp(uint64_t *sp) override;
-  int SyscallNumber(long *number) override;
+  int GetSp(uint64_t* sp) override;
+  int SyscallNumber(long* number) override;
   int SetSyscallNumber(long number) override;
-  int SyscallArguments(unsigned first, unsigned count, uint64_t *arguments) override;
-  int SetSyscallArguments(unsigned first, unsigned count, const uint64_t *arguments) override;
-  int SyscallResult(int64_t *result) override;
+  int SyscallArguments(unsigned first, unsigned count, uint64_t* arguments) override;
+  int SetSyscallArguments(unsigned first, unsigned count, const uint64_t* arguments) override;
+  int SyscallResult(int64_t* result) override;
   int SetSyscallResult(int64_t result) override;
   int RollBackSyscall() override;
-  ssize_t ReadMemory(uint64_t address, void *buffer, size_t size) override;
-  ssize_t WriteMemory(uint64_t address, const void *buffer, size_t size) override;
-  int CurrentSyscall(utrace_current_syscall *call) override;
+  ssize_t ReadMemory(uint64_t address, void* buffer, size_t size) override;
+  ssize_t WriteMemory(uint64_t address, const void* buffer, size_t size) override;
+  int CurrentSyscall(utrace_current_syscall* call) override;
 
   // ---- Called by the lane ------------------------------------------------------------------------
   void OnStop(int wait_code);
-  void OnZombie(const siginfo_t &info);
+  void OnZombie(const siginfo_t& info);
   // A tracee that is not in the lane's table: a newborn not announced yet, or a renamed thread.
-  static void OnUnknown(Lane &lane, pid_t tid, const siginfo_t &info);
+  static void OnUnknown(Lane& lane, pid_t tid, const siginfo_t& info);
 
   void Serve(Requests requests);
 
   // For the watcher of pidfds: what it asks the lane with.
-  Asked &asked() { return asked_; }
+  Asked& asked() { return asked_; }
 
   // Any thread. Waits while a lane traces the task; whether one did.
   bool AwaitUntraced();
@@ -109,10 +109,10 @@ class LinuxTask final : public HostTask {
   };
 
   // linux_task.cc
-  int Seize(std::string *error);
+  int Seize(std::string* error);
   void OnPidfd(bool reaped);
   void LookAtLeader();
-  int ExplainRefusal(int error_number, std::string *error);
+  int ExplainRefusal(int error_number, std::string* error);
   void Interrupt();
   void Reconfigure(unsigned long interest);
   void Wake();
@@ -140,15 +140,15 @@ class LinuxTask final : public HostTask {
   unsigned long KernelOptions(unsigned long interest) const;
 
   // signals.cc
-  void CarryOut(const SignalEffect &effect, int stopped_for);
+  void CarryOut(const SignalEffect& effect, int stopped_for);
   int JobStopSignal(int wanted);
-  void Deliver(const siginfo_t &info, int number, bool set_info);
-  bool SendCarrier(const SignalEffect &effect, int number, bool decided);
-  std::optional<Carrier> TakeCarrier(const siginfo_t &info);
+  void Deliver(const siginfo_t& info, int number, bool set_info);
+  bool SendCarrier(const SignalEffect& effect, int number, bool decided);
+  std::optional<Carrier> TakeCarrier(const siginfo_t& info);
   void AtHandler();
   void ReportHandler();
-  void RunChosenHandler(const SignalEffect &effect);
-  void EndProcessBy(const SignalEffect &effect, int stopped_for);
+  void RunChosenHandler(const SignalEffect& effect);
+  void EndProcessBy(const SignalEffect& effect, int stopped_for);
   bool ResetDisposition(int number);
   uint64_t DispositionOf(int signal);
   bool SetSignalMask(uint64_t mask);
@@ -168,26 +168,26 @@ class LinuxTask final : public HostTask {
   bool IsLastOfGroup();
   int SignalToParent(bool group_dead);
   bool IsOwnChild();
-  static void ReleaseOrphans(Lane &lane);
+  static void ReleaseOrphans(Lane& lane);
 
   // registers.cc
   int RequestError(int otherwise);
   int FetchRegisters();
   int StoreRegisters();
-  int TransferMemory(uint64_t address, void *buffer, size_t size, bool write, ssize_t *done);
+  int TransferMemory(uint64_t address, void* buffer, size_t size, bool write, ssize_t* done);
   std::optional<uint64_t> ReadU64(uint64_t address);
   void CloseMemory();
   std::optional<uint64_t> FindCode(std::optional<size_t> (*find)(std::span<const uint8_t>),
-                                   const char *preferred_mapping);
+                                   const char* preferred_mapping);
 
   std::atomic<pid_t> tid_;
   const pid_t tgid_;
   std::atomic<uint64_t> identity_;  // changes with the id, by exec of a thread
   const bool kernel_thread_;
-  Task *core_ = nullptr;
+  Task* core_ = nullptr;
   Asked asked_;
   // Set when seized; stays when released, since requests may be on their way.
-  std::atomic<Lane *> lane_{nullptr};
+  std::atomic<Lane*> lane_{nullptr};
   // What the running task is set up to report, for InterestChanged; see KernelOptions and kSyscalls.
   std::atomic<unsigned long> configured_{0};
   // Not in the lane's hands.
@@ -196,35 +196,36 @@ class LinuxTask final : public HostTask {
   // ---- On the lane only. ----
   bool traced_here_ = false;
   Place place_ = Place::kRunning;
-  bool interrupt_sent_ = false;     // a trap will come
+  bool interrupt_sent_ = false;       // a trap will come
   bool stop_took_interrupt_ = false;  // the present stop came while an interrupt was on its way
   bool interrupted_entry_ = false;    // the call that the task is in was entered with one pending
-  bool interrupt_wanted_ = false;   // by an engine: report in the middle of a call
-  bool in_syscall_ = false;         // between entry- and exit-stop
-  bool syscalls_stop_ = false;      // resumed such that the next syscall stops
-  bool finish_call_ = false;        // a report waits for the end of the call [CTL-22]
-  bool newborn_ = false;            // its first stop is to come
-  bool job_reported_ = false;       // in a job control stop that the core knows of
+  bool interrupt_wanted_ = false;     // by an engine: report in the middle of a call
+  bool in_syscall_ = false;           // between entry- and exit-stop
+  bool syscalls_stop_ = false;        // resumed such that the next syscall stops
+  bool finish_call_ = false;          // a report waits for the end of the call [CTL-22]
+  bool newborn_ = false;              // its first stop is to come
+  bool job_reported_ = false;         // in a job control stop that the core knows of
   bool exit_reported_ = false;
   bool death_reported_ = false;
-  bool siblings_ = false;           // its process was seen to have other threads
-  bool synthetic_ = false;          // dequeued_ is a trap of our own making
-  bool handler_report_ = false;     // handler_expected_ is for a report to engines
-  unsigned long options_ = 0;       // as the kernel has them
-  unsigned long interest_ = 0;      // of the engines, when the task was last let go
+  bool siblings_ = false;                // its process was seen to have other threads
+  bool synthetic_ = false;               // dequeued_ is a trap of our own making
+  bool handler_report_ = false;          // handler_expected_ is for a report to engines
+  unsigned long options_ = 0;            // as the kernel has them
+  unsigned long interest_ = 0;           // of the engines, when the task was last let go
   std::optional<int64_t> call_started_;  // of the call that an interrupt hit; MonotonicNow
   long entry_number_ = -1;
-  long aborted_number_ = -1;        // of the call that an engine aborted, until its exit
-  int resume_signal_ = 0;           // what to pass on when resuming from kUser
-  int fatal_signal_ = 0;            // the last one delivered: an exit with it is the task's own end
-  Step step_ = Step::kNone;         // asked for by engines, until its trap came
-  bool step_over_call_ = false;     // a step whose instruction is a system call [STP-06]
+  long aborted_number_ = -1;     // of the call that an engine aborted, until its exit
+  int resume_signal_ = 0;        // what to pass on when resuming from kUser
+  int fatal_signal_ = 0;         // the last one delivered: an exit with it is the task's own end
+  Step step_ = Step::kNone;      // asked for by engines, until its trap came
+  bool step_over_call_ = false;  // a step whose instruction is a system call [STP-06]
   bool handler_expected_ = false;
   std::optional<SignalEffect> handler_patch_;  // what the handler shall see instead
   std::optional<uint64_t> mask_to_restore_;
   std::optional<std::pair<unsigned, uint64_t>> argument_to_restore_;
-  std::optional<int64_t> exec_result_;  // what an engine's report_exec put where execve's result goes
-  siginfo_t dequeued_{};            // in kBeforeSignal
+  std::optional<int64_t>
+      exec_result_;       // what an engine's report_exec put where execve's result goes
+  siginfo_t dequeued_{};  // in kBeforeSignal
   std::deque<Carrier> carriers_;
   uint64_t next_cookie_ = 1;
   bool registers_valid_ = false;

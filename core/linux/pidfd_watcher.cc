@@ -40,7 +40,7 @@ void PidfdWatcher::Start() {
   started_ = true;
 }
 
-void PidfdWatcher::LookAt(LinuxTask *task, int64_t deadline) {
+void PidfdWatcher::LookAt(LinuxTask* task, int64_t deadline) {
   const std::lock_guard lock(mutex_);
   const auto found = watched_.find(task);
   if (found == watched_.end()) return;
@@ -62,7 +62,7 @@ void PidfdWatcher::AskForLooks() {
   const std::lock_guard lock(mutex_);
   if (looks_ == 0) return;
   const int64_t now = MonotonicNow();
-  for (auto &[task, watched] : watched_) {
+  for (auto& [task, watched] : watched_) {
     if (!watched.look) continue;
     watched.lane->Ask(task->asked(), kAskLook);
     if (now > watched.look_deadline) {
@@ -72,10 +72,10 @@ void PidfdWatcher::AskForLooks() {
   }
 }
 
-void PidfdWatcher::Add(LinuxTask *task, Lane *lane, Fd pidfd, bool death) {
+void PidfdWatcher::Add(LinuxTask* task, Lane* lane, Fd pidfd, bool death) {
   const std::lock_guard lock(mutex_);
   Start();
-  Watched &watched = watched_[task];
+  Watched& watched = watched_[task];
   if (watched.id == 0) {
     task->core().Ref();
     watched.id = next_id_++;
@@ -91,7 +91,7 @@ void PidfdWatcher::Add(LinuxTask *task, Lane *lane, Fd pidfd, bool death) {
   epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, watched.pidfd.get(), &event);
 }
 
-void PidfdWatcher::Remove(LinuxTask *task) {
+void PidfdWatcher::Remove(LinuxTask* task) {
   {
     const std::lock_guard lock(mutex_);
     const auto found = watched_.find(task);
@@ -113,13 +113,13 @@ void PidfdWatcher::Run() {
       if (looks_ > 0) limit = kLookAtLeaderEveryMs;
     }
     const int count = epoll_wait(epoll_.get(), events, 64, limit);
-    std::vector<LinuxTask *> dropped;
+    std::vector<LinuxTask*> dropped;
     for (int i = 0; i < count; ++i) {
       const std::lock_guard lock(mutex_);
       const auto found = by_id_.find(events[i].data.u64);
       if (found == by_id_.end()) continue;
-      LinuxTask *const task = found->second;
-      Watched &watched = watched_[task];
+      LinuxTask* const task = found->second;
+      Watched& watched = watched_[task];
       const bool reaped = (events[i].events & EPOLLHUP) != 0;
       if (reaped) {
         if (watched.look) --looks_;
@@ -135,11 +135,11 @@ void PidfdWatcher::Run() {
     if (!thread_pidfds_) LookAtReaped(dropped);
     AskForLooks();
     // Not under the lock: the last reference may take the task with it.
-    for (LinuxTask *task : dropped) task->core().Unref();
+    for (LinuxTask* task : dropped) task->core().Unref();
   }
 }
 
-void PidfdWatcher::LookAtReaped(std::vector<LinuxTask *> &dropped) {
+void PidfdWatcher::LookAtReaped(std::vector<LinuxTask*>& dropped) {
   const std::lock_guard lock(mutex_);
   for (auto it = watched_.begin(); it != watched_.end();) {
     if (it->first->Exists()) {

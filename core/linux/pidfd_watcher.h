@@ -23,17 +23,17 @@ class PidfdWatcher {
 
   // Reports, on `lane`, by LinuxTask::OnPidfd: the death of the task if `death`, and its reaping.
   // Takes a reference to the task until it was reaped or Remove was called. Any thread.
-  void Add(LinuxTask *task, Lane *lane, Fd pidfd, bool death);
-  void Remove(LinuxTask *task);
+  void Add(LinuxTask* task, Lane* lane, Fd pidfd, bool death);
+  void Remove(LinuxTask* task);
   // A leader may be on its way to die before its threads, or to be replaced by an exec. The kernel
   // makes no event of either: the watcher has the lane look (LinuxTask::LookAtLeader) every few
   // milliseconds until `deadline` (MonotonicNow). Any thread.
-  void LookAt(LinuxTask *task, int64_t deadline);
+  void LookAt(LinuxTask* task, int64_t deadline);
 
  private:
   struct Watched {
     uint64_t id = 0;
-    Lane *lane = nullptr;
+    Lane* lane = nullptr;
     Fd pidfd;
     bool told_death = false;
     bool wants_death = false;
@@ -44,7 +44,7 @@ class PidfdWatcher {
   void Run();
   void Start();
   void Wake();
-  void LookAtReaped(std::vector<LinuxTask *> &dropped);
+  void LookAtReaped(std::vector<LinuxTask*>& dropped);
   void AskForLooks();
 
   const bool thread_pidfds_;
@@ -54,8 +54,8 @@ class PidfdWatcher {
   // ---- Guarded by mutex_. ----
   bool started_ = false;
   int looks_ = 0;  // how many of watched_ have `look`
-  std::unordered_map<LinuxTask *, Watched> watched_;
-  std::unordered_map<uint64_t, LinuxTask *> by_id_;
+  std::unordered_map<LinuxTask*, Watched> watched_;
+  std::unordered_map<uint64_t, LinuxTask*> by_id_;
   uint64_t next_id_ = 1;
 };
 

@@ -14,12 +14,12 @@
 namespace utrace::linux_host {
 namespace {
 
-std::string PathOf(pid_t tid, const char *file) {
+std::string PathOf(pid_t tid, const char* file) {
   return "/proc/" + std::to_string(tid) + "/" + file;
 }
 
 // The number after `key` at the start of a line, in the given base; zero if there is none.
-uint64_t Field(const std::string &text, const char *key, int base) {
+uint64_t Field(const std::string& text, const char* key, int base) {
   const std::string start = std::string("\n") + key;
   const size_t at = text.find(start);
   if (at == std::string::npos) return 0;
@@ -28,7 +28,7 @@ uint64_t Field(const std::string &text, const char *key, int base) {
 
 }  // namespace
 
-std::optional<std::string> ReadSmallFile(const std::string &path) {
+std::optional<std::string> ReadSmallFile(const std::string& path) {
   const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd.valid()) return std::nullopt;
   std::string text;
@@ -109,9 +109,9 @@ std::string DescribeProcess(pid_t pid) {
 
 std::vector<pid_t> ThreadsOf(pid_t tgid) {
   std::vector<pid_t> threads;
-  DIR *directory = opendir(PathOf(tgid, "task").c_str());
+  DIR* directory = opendir(PathOf(tgid, "task").c_str());
   if (directory == nullptr) return threads;
-  while (const dirent *entry = readdir(directory)) {
+  while (const dirent* entry = readdir(directory)) {
     const int tid = std::atoi(entry->d_name);
     if (tid > 0) threads.push_back(tid);
   }
@@ -121,7 +121,7 @@ std::vector<pid_t> ThreadsOf(pid_t tgid) {
 
 std::optional<int64_t> NanosecondsAsleep(pid_t tid) {
   // se.exec_start is the scheduler's clock when the thread last ran; the reader's own is now.
-  const auto exec_start = [](const std::string &path) -> std::optional<double> {
+  const auto exec_start = [](const std::string& path) -> std::optional<double> {
     const auto text = ReadSmallFile(path);
     if (!text) return std::nullopt;
     const size_t at = text->find("se.exec_start");

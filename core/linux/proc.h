@@ -13,12 +13,13 @@ namespace utrace::linux_host {
 
 // From /proc/TID/stat.
 struct ProcStat {
-  char state = '?';         // R S D T t Z X ...
+  char state = '?';  // R S D T t Z X ...
   pid_t parent = 0;
-  uint64_t start_time = 0;  // clock ticks after boot: tells a thread from a later one of the same id
-  uint64_t flags = 0;       // PF_*
-  int exit_signal = 0;      // what the parent is sent
-  int processor = 0;        // that it last ran on
+  uint64_t start_time =
+      0;                // clock ticks after boot: tells a thread from a later one of the same id
+  uint64_t flags = 0;   // PF_*
+  int exit_signal = 0;  // what the parent is sent
+  int processor = 0;    // that it last ran on
   bool IsDead() const { return state == 'Z' || state == 'X' || state == 'x'; }
   bool IsKernelThread() const { return (flags & 0x00200000) != 0; }  // PF_KTHREAD
 };
@@ -27,7 +28,7 @@ std::optional<ProcStat> ReadStat(pid_t tid);
 // From /proc/TID/status; bit N-1 stands for signal N.
 struct ProcStatus {
   pid_t tgid = 0;
-  pid_t tracer = 0;  // the tracing thread
+  pid_t tracer = 0;             // the tracing thread
   uint64_t pending = 0;         // of the thread
   uint64_t shared_pending = 0;  // of the process
   uint64_t blocked = 0;
@@ -44,7 +45,7 @@ std::vector<pid_t> ThreadsOf(pid_t tgid);
 // calling thread to that processor for a moment: each has a clock of its own.
 std::optional<int64_t> NanosecondsAsleep(pid_t tid);
 // A small file as a whole; nullopt if it cannot be read.
-std::optional<std::string> ReadSmallFile(const std::string &path);
+std::optional<std::string> ReadSmallFile(const std::string& path);
 
 }  // namespace utrace::linux_host
 

@@ -19,7 +19,7 @@ namespace {
 
 // Runs `work` on the task's lane, where its registers can be reached, and gives its result.
 template <typename Work>
-int OnLane(Lane *lane, Work work) {
+int OnLane(Lane* lane, Work work) {
   if (lane == nullptr) return -ESRCH;
   int status = 0;
   lane->Call([&] { status = work(); });
@@ -52,8 +52,8 @@ int LinuxTask::StoreRegisters() {
   return RequestError(-EINVAL);
 }
 
-int LinuxTask::RegsetGet(uint32_t index, size_t position, size_t count, void *buffer) {
-  const utrace_regset &set = View().sets[index];
+int LinuxTask::RegsetGet(uint32_t index, size_t position, size_t count, void* buffer) {
+  const utrace_regset& set = View().sets[index];
   return OnLane(lane_, [&] {
     std::vector<uint8_t> image(static_cast<size_t>(set.slots) * set.slot_size);
     iovec vector{image.data(), image.size()};
@@ -66,8 +66,8 @@ int LinuxTask::RegsetGet(uint32_t index, size_t position, size_t count, void *bu
   });
 }
 
-int LinuxTask::RegsetSet(uint32_t index, size_t position, size_t count, const void *buffer) {
-  const utrace_regset &set = View().sets[index];
+int LinuxTask::RegsetSet(uint32_t index, size_t position, size_t count, const void* buffer) {
+  const utrace_regset& set = View().sets[index];
   return OnLane(lane_, [&] {
     std::vector<uint8_t> image(static_cast<size_t>(set.slots) * set.slot_size);
     iovec vector{image.data(), image.size()};
@@ -83,7 +83,7 @@ int LinuxTask::RegsetSet(uint32_t index, size_t position, size_t count, const vo
   });
 }
 
-int LinuxTask::GetPc(uint64_t *pc) {
+int LinuxTask::GetPc(uint64_t* pc) {
   return OnLane(lane_, [&] {
     const int status = FetchRegisters();
     if (status == 0) *pc = arch::Pc(registers_);
@@ -99,7 +99,7 @@ int LinuxTask::SetPc(uint64_t pc) {
   });
 }
 
-int LinuxTask::GetSp(uint64_t *sp) {
+int LinuxTask::GetSp(uint64_t* sp) {
   return OnLane(lane_, [&] {
     const int status = FetchRegisters();
     if (status == 0) *sp = arch::Sp(registers_);
@@ -109,7 +109,7 @@ int LinuxTask::GetSp(uint64_t *sp) {
 
 // ---- System calls ----------------------------------------------------------------------------------
 
-int LinuxTask::SyscallNumber(long *number) {
+int LinuxTask::SyscallNumber(long* number) {
   return OnLane(lane_, [&] {
     const int status = FetchRegisters();
     if (status == 0) *number = arch::SyscallNumber(registers_);
@@ -125,7 +125,7 @@ int LinuxTask::SetSyscallNumber(long number) {
   });
 }
 
-int LinuxTask::SyscallArguments(unsigned first, unsigned count, uint64_t *arguments) {
+int LinuxTask::SyscallArguments(unsigned first, unsigned count, uint64_t* arguments) {
   return OnLane(lane_, [&] {
     if (const int status = FetchRegisters(); status != 0) return status;
     for (unsigned i = 0; i < count; ++i) {
@@ -135,7 +135,7 @@ int LinuxTask::SyscallArguments(unsigned first, unsigned count, uint64_t *argume
   });
 }
 
-int LinuxTask::SetSyscallArguments(unsigned first, unsigned count, const uint64_t *arguments) {
+int LinuxTask::SetSyscallArguments(unsigned first, unsigned count, const uint64_t* arguments) {
   return OnLane(lane_, [&] {
     if (const int status = FetchRegisters(); status != 0) return status;
     for (unsigned i = 0; i < count; ++i) {
@@ -145,7 +145,7 @@ int LinuxTask::SetSyscallArguments(unsigned first, unsigned count, const uint64_
   });
 }
 
-int LinuxTask::SyscallResult(int64_t *result) {
+int LinuxTask::SyscallResult(int64_t* result) {
   return OnLane(lane_, [&] {
     const int status = FetchRegisters();
     if (status == 0) *result = arch::SyscallResult(registers_);
@@ -169,18 +169,17 @@ int LinuxTask::RollBackSyscall() {
   });
 }
 
-int LinuxTask::CurrentSyscall(utrace_current_syscall *call) {
+int LinuxTask::CurrentSyscall(utrace_current_syscall* call) {
   const auto text = ReadSmallFile("/proc/" + std::to_string(tid()) + "/syscall");
   if (!text) return Exists() ? -EPERM : -ESRCH;
   if (text->rfind("running", 0) == 0) return -EAGAIN;
   *call = utrace_current_syscall{};
   uint64_t fields[8] = {};
-  const int count =
-      std::sscanf(text->c_str(),
-                  "%ld %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64
-                  " %" SCNx64 " %" SCNx64,
-                  &call->number, &fields[0], &fields[1], &fields[2], &fields[3], &fields[4],
-                  &fields[5], &fields[6], &fields[7]);
+  const int count = std::sscanf(text->c_str(),
+                                "%ld %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64
+                                " %" SCNx64 " %" SCNx64 " %" SCNx64,
+                                &call->number, &fields[0], &fields[1], &fields[2], &fields[3],
+                                &fields[4], &fields[5], &fields[6], &fields[7]);
   if (count == 9) {
     std::memcpy(call->arguments, fields, sizeof(call->arguments));
     call->sp = fields[6];
@@ -202,8 +201,8 @@ void LinuxTask::CloseMemory() {
   memory_.Reset();
 }
 
-int LinuxTask::TransferMemory(uint64_t address, void *buffer, size_t size, bool write,
-                              ssize_t *done) {
+int LinuxTask::TransferMemory(uint64_t address, void* buffer, size_t size, bool write,
+                              ssize_t* done) {
   const std::lock_guard lock(mutex_);
   if (!memory_.valid()) {
     const std::string path = "/proc/" + std::to_string(tid()) + "/mem";
@@ -212,7 +211,7 @@ int LinuxTask::TransferMemory(uint64_t address, void *buffer, size_t size, bool 
   }
   *done = 0;
   while (static_cast<size_t>(*done) < size) {
-    auto *at = static_cast<uint8_t *>(buffer) + *done;
+    auto* at = static_cast<uint8_t*>(buffer) + *done;
     const size_t left = size - static_cast<size_t>(*done);
     const auto where = static_cast<off_t>(address + static_cast<uint64_t>(*done));
     const ssize_t moved =
@@ -225,15 +224,15 @@ int LinuxTask::TransferMemory(uint64_t address, void *buffer, size_t size, bool 
   return *done > 0 || size == 0 ? 0 : -EFAULT;
 }
 
-ssize_t LinuxTask::ReadMemory(uint64_t address, void *buffer, size_t size) {
+ssize_t LinuxTask::ReadMemory(uint64_t address, void* buffer, size_t size) {
   ssize_t done = 0;
   const int status = TransferMemory(address, buffer, size, false, &done);
   return status < 0 ? status : done;
 }
 
-ssize_t LinuxTask::WriteMemory(uint64_t address, const void *buffer, size_t size) {
+ssize_t LinuxTask::WriteMemory(uint64_t address, const void* buffer, size_t size) {
   ssize_t done = 0;
-  const int status = TransferMemory(address, const_cast<void *>(buffer), size, true, &done);
+  const int status = TransferMemory(address, const_cast<void*>(buffer), size, true, &done);
   return status < 0 ? status : done;
 }
 
@@ -245,8 +244,8 @@ std::optional<uint64_t> LinuxTask::ReadU64(uint64_t address) {
 }
 
 // Looks for code in the task's executable mappings, first in those whose name contains `preferred`.
-std::optional<uint64_t> LinuxTask::FindCode(
-    std::optional<size_t> (*find)(std::span<const uint8_t>), const char *preferred) {
+std::optional<uint64_t> LinuxTask::FindCode(std::optional<size_t> (*find)(std::span<const uint8_t>),
+                                            const char* preferred) {
   const auto maps = ReadSmallFile("/proc/" + std::to_string(tid()) + "/maps");
   if (!maps) return std::nullopt;
   for (const bool others : {false, true}) {
@@ -262,7 +261,8 @@ std::optional<uint64_t> LinuxTask::FindCode(
       std::vector<uint8_t> code(end - begin);
       ssize_t done = 0;
       if (TransferMemory(begin, code.data(), code.size(), false, &done) != 0) continue;
-      if (const auto offset = find({code.data(), static_cast<size_t>(done)})) return begin + *offset;
+      if (const auto offset = find({code.data(), static_cast<size_t>(done)}))
+        return begin + *offset;
     }
   }
   return std::nullopt;

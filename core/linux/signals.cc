@@ -45,9 +45,9 @@ void LinuxTask::AtSignal(int signal) {
   }
   const bool handler_step = handler_expected_;
   handler_expected_ = false;
-  const bool trace_trap = signal == SIGTRAP && (info.si_code == TRAP_TRACE ||
-                                                info.si_code == TRAP_BRANCH ||
-                                                info.si_code == TRAP_BRKPT);
+  const bool trace_trap =
+      signal == SIGTRAP &&
+      (info.si_code == TRAP_TRACE || info.si_code == TRAP_BRANCH || info.si_code == TRAP_BRKPT);
   if (trace_trap && (step_ != Step::kNone || handler_step)) {
     const bool engines_step = step_ != Step::kNone;
     step_ = Step::kNone;
@@ -121,7 +121,7 @@ void LinuxTask::LookAtSignal() {
 }
 
 // `stopped_for`: the signal of the signal-delivery-stop that the task is in, zero if in none.
-void LinuxTask::CarryOut(const SignalEffect &effect, int stopped_for) {
+void LinuxTask::CarryOut(const SignalEffect& effect, int stopped_for) {
   using Kind = SignalEffect::Kind;
   if (effect.put_back) {
     SignalEffect later;
@@ -181,7 +181,7 @@ void LinuxTask::CarryOut(const SignalEffect &effect, int stopped_for) {
 }
 
 // At a signal-delivery-stop: lets the kernel act on the signal as the program disposes of it.
-void LinuxTask::Deliver(const siginfo_t &info, int number, bool set_info) {
+void LinuxTask::Deliver(const siginfo_t& info, int number, bool set_info) {
   if (set_info) {
     siginfo_t copy = info;
     ptrace(PTRACE_SETSIGINFO, tid(), nullptr, &copy);
@@ -218,7 +218,7 @@ void LinuxTask::AtHandler() {
   handler_expected_ = false;
   if (handler_patch_ && FetchRegisters() == 0) {
     // The first two arguments of a handler travel where those of a system call do.
-    const siginfo_t &info = handler_patch_->info;
+    const siginfo_t& info = handler_patch_->info;
     const uint64_t address = arch::SyscallArgument(registers_, 1);
     siginfo_t copy = info;
     ssize_t done = 0;
@@ -248,9 +248,9 @@ void LinuxTask::ReportHandler() {
 
 // A handler that the program has not installed: sets it up as the kernel would, in one step, so that
 // nothing is left half done if this process dies.
-void LinuxTask::RunChosenHandler(const SignalEffect &effect) {
+void LinuxTask::RunChosenHandler(const SignalEffect& effect) {
   const auto blocked = SignalMask();
-  const utrace_regset &state = arch::ExtendedState();
+  const utrace_regset& state = arch::ExtendedState();
   std::vector<uint8_t> xstate(static_cast<size_t>(state.slots) * state.slot_size);
   iovec vector{xstate.data(), xstate.size()};
   const bool have_state =
@@ -271,10 +271,10 @@ void LinuxTask::RunChosenHandler(const SignalEffect &effect) {
   request.blocked = *blocked;
   const auto frame = arch::BuildSignalFrame(request);
   ssize_t done = 0;
-  const bool written =
-      frame && TransferMemory(frame->address, const_cast<uint8_t *>(frame->bytes.data()),
-                              frame->bytes.size(), true, &done) == 0 &&
-      done == static_cast<ssize_t>(frame->bytes.size());
+  const bool written = frame &&
+                       TransferMemory(frame->address, const_cast<uint8_t*>(frame->bytes.data()),
+                                      frame->bytes.size(), true, &done) == 0 &&
+                       done == static_cast<ssize_t>(frame->bytes.size());
   if (!written) {
     // As in the kernel: a stack that cannot take the frame is a fault.
     SignalEffect fault;
@@ -285,7 +285,7 @@ void LinuxTask::RunChosenHandler(const SignalEffect &effect) {
     return;
   }
   // A handler starts with the initial floating point state.
-  iovec fresh{const_cast<uint8_t *>(frame->xstate.data()), frame->xstate.size()};
+  iovec fresh{const_cast<uint8_t*>(frame->xstate.data()), frame->xstate.size()};
   ptrace(PTRACE_SETREGSET, tid(), static_cast<long>(state.note_type), &fresh);
   registers_ = frame->regs;
   StoreRegisters();
@@ -300,7 +300,7 @@ void LinuxTask::RunChosenHandler(const SignalEffect &effect) {
 
 // ---- Ending the process ----------------------------------------------------------------------------
 
-void LinuxTask::EndProcessBy(const SignalEffect &effect, int stopped_for) {
+void LinuxTask::EndProcessBy(const SignalEffect& effect, int stopped_for) {
   core_->OnEndingSignal();
   SignalEffect ending = effect;
   ending.put_back = false;
@@ -344,7 +344,8 @@ bool LinuxTask::ResetDisposition(int number) {
   const uint64_t scratch = (arch::Sp(saved) - kBelowRedZone) & ~uint64_t{15};
   uint8_t default_action[64] = {};
   ssize_t done = 0;
-  if (TransferMemory(scratch, default_action, sizeof(default_action), true, &done) != 0) return false;
+  if (TransferMemory(scratch, default_action, sizeof(default_action), true, &done) != 0)
+    return false;
   SetSignalMask(~uint64_t{0});
   const uint64_t arguments[] = {static_cast<uint64_t>(number), scratch, 0, sizeof(uint64_t)};
   for (unsigned i = 0; i < 4; ++i) arch::SetSyscallArgument(registers_, i, arguments[i]);
@@ -354,10 +355,12 @@ bool LinuxTask::ResetDisposition(int number) {
   for (int syscall_stops = 0; syscall_stops < 2;) {
     if (ptrace(PTRACE_SYSCALL, tid(), nullptr, nullptr) != 0) return false;
     siginfo_t stop{};
-    if (waitid(P_PID, static_cast<id_t>(tid()), &stop, WSTOPPED | WEXITED | WNOWAIT | __WALL) != 0) {
+    if (waitid(P_PID, static_cast<id_t>(tid()), &stop, WSTOPPED | WEXITED | WNOWAIT | __WALL) !=
+        0) {
       return false;
     }
-    if (stop.si_code != CLD_TRAPPED && stop.si_code != CLD_STOPPED) return false;  // the lane sees it
+    if (stop.si_code != CLD_TRAPPED && stop.si_code != CLD_STOPPED)
+      return false;  // the lane sees it
     waitid(P_PID, static_cast<id_t>(tid()), &stop, WSTOPPED | WNOHANG | __WALL);
     const Stop decoded = DecodeStop(stop.si_status);
     if (decoded.kind == StopKind::kExit) {
@@ -385,7 +388,7 @@ int LinuxTask::JobStopSignal(int wanted) {
 
 // ---- Carriers --------------------------------------------------------------------------------------
 
-bool LinuxTask::SendCarrier(const SignalEffect &effect, int number, bool decided) {
+bool LinuxTask::SendCarrier(const SignalEffect& effect, int number, bool decided) {
   Carrier carrier;
   carrier.cookie = kCookieMark | (next_cookie_++ & kCookieMask);
   carrier.number = number;
@@ -396,13 +399,13 @@ bool LinuxTask::SendCarrier(const SignalEffect &effect, int number, bool decided
   info.si_code = SI_QUEUE;
   info.si_pid = getpid();
   info.si_uid = getuid();
-  info.si_value.sival_ptr = reinterpret_cast<void *>(carrier.cookie);
+  info.si_value.sival_ptr = reinterpret_cast<void*>(carrier.cookie);
   if (syscall(SYS_rt_tgsigqueueinfo, tgid_, tid(), number, &info) != 0) return false;
   carriers_.push_back(carrier);
   return true;
 }
 
-std::optional<LinuxTask::Carrier> LinuxTask::TakeCarrier(const siginfo_t &info) {
+std::optional<LinuxTask::Carrier> LinuxTask::TakeCarrier(const siginfo_t& info) {
   for (auto it = carriers_.begin(); it != carriers_.end(); ++it) {
     if (it->number != info.si_signo) continue;
     const bool marked = info.si_code == SI_QUEUE &&

@@ -97,11 +97,11 @@ void LinuxTask::Wake() {
 
 void LinuxTask::AtSyscall() {
   __ptrace_syscall_info info{};
-  const long size = ptrace(static_cast<__ptrace_request>(PTRACE_GET_SYSCALL_INFO), tid(),
-                           sizeof(info), &info);
+  const long size =
+      ptrace(static_cast<__ptrace_request>(PTRACE_GET_SYSCALL_INFO), tid(), sizeof(info), &info);
   // Kernels before 5.3 lack the request; then entry and exit are told apart by counting.
-  const bool known = size > 0 && (info.op == PTRACE_SYSCALL_INFO_ENTRY ||
-                                  info.op == PTRACE_SYSCALL_INFO_EXIT);
+  const bool known =
+      size > 0 && (info.op == PTRACE_SYSCALL_INFO_ENTRY || info.op == PTRACE_SYSCALL_INFO_EXIT);
   if (size <= 0 && errno == ESRCH) return;  // killed
   const bool entry = known ? info.op == PTRACE_SYSCALL_INFO_ENTRY : !in_syscall_;
   if (entry) {
@@ -398,8 +398,8 @@ bool LinuxTask::ReleaseIfIdle(int signal) {
   step_over_call_ = false;
   handler_expected_ = false;
   configured_.store(0);
-  Lane *const lane = Lane::Current();
-  LinuxHost &host = LinuxHost::Get();
+  Lane* const lane = Lane::Current();
+  LinuxHost& host = LinuxHost::Get();
   host.NoteRemoved(lane, tgid_);
   host.watcher().Remove(this);
   Publish(false);

@@ -11,14 +11,14 @@ namespace utrace::linux_host {
 
 // The classes of stops of a seized tracee (ptrace(2), "Stopped states").
 enum class StopKind {
-  kSyscall,    // entry or exit
-  kSignal,     // signal-delivery-stop
-  kTrap,       // PTRACE_EVENT_STOP: our interrupt, a newborn, or the end of a job control stop
-  kGroup,      // PTRACE_EVENT_STOP of a job control stop
-  kClone,      // fork, vfork, clone
+  kSyscall,  // entry or exit
+  kSignal,   // signal-delivery-stop
+  kTrap,     // PTRACE_EVENT_STOP: our interrupt, a newborn, or the end of a job control stop
+  kGroup,    // PTRACE_EVENT_STOP of a job control stop
+  kClone,    // fork, vfork, clone
   kExec,
   kExit,
-  kOther,      // an event that was not asked for
+  kOther,  // an event that was not asked for
 };
 
 struct Stop {
@@ -68,7 +68,7 @@ inline Stop DecodeStop(int wait_code) {
 }
 
 // The raw status that wait4 would give for a death that waitid reported.
-inline int RawExitStatus(const siginfo_t &info) {
+inline int RawExitStatus(const siginfo_t& info) {
   if (info.si_code == CLD_EXITED) return (info.si_status & 0xff) << 8;
   return (info.si_status & 0x7f) | (info.si_code == CLD_DUMPED ? 0x80 : 0);
 }

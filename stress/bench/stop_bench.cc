@@ -131,7 +131,8 @@ void Engines(benchmark::State& state, unsigned long events) {
   Report(state, [&] {
     std::unique_ptr<utrace::linux_host::Command> command;
     std::string error;
-    if (utrace::linux_host::Command::Start({"/proc/self/exe", kTargetFlag}, &command, &error) != 0) {
+    if (utrace::linux_host::Command::Start({"/proc/self/exe", kTargetFlag}, &command, &error) !=
+        0) {
       return false;
     }
     for (int64_t i = 0; i < state.range(0); ++i) {
