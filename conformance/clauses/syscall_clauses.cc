@@ -74,7 +74,7 @@ CLAUSE_TEST(SYS_01, ItComesBeforeTheCallRuns) {
     return PassThrough(report);
   });
   AttachWith(engine, puppet, UTRACE_EVENT(SYSCALL_ENTRY));
-  puppet.Begin(SYS_getcwd, static_cast<long>(puppet.ScratchAddress()), 100);
+  puppet.Begin(SYS_getcwd, static_cast<long>(puppet.ScratchAddress()), puppet::kScratchSize);
   gate.AwaitArrival();
   EXPECT_EQ('x', *static_cast<const char*>(puppet.Scratch()));
   gate.Open();
@@ -238,7 +238,8 @@ CLAUSE_TEST(SYS_03, AbortedItDoesNotRun) {
                                         : PassThrough(report);
   });
   AttachWith(engine, puppet, UTRACE_EVENT(SYSCALL_ENTRY));
-  EXPECT_EQ(-ENOSYS, puppet.Call(SYS_getcwd, static_cast<long>(puppet.ScratchAddress()), 100));
+  EXPECT_EQ(-ENOSYS, puppet.Call(SYS_getcwd, static_cast<long>(puppet.ScratchAddress()),
+                                 puppet::kScratchSize));
   EXPECT_EQ('x', *static_cast<const char*>(puppet.Scratch()));
   // The next call is another one.
   EXPECT_EQ(puppet.pid(), puppet.Call(SYS_getpid));

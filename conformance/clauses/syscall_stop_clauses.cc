@@ -62,7 +62,7 @@ CLAUSE_TEST(SYS_05, StoppedBeforeTheCallIsAttempted) {
   });
   AttachWith(engine, puppet, UTRACE_EVENT_SYSCALL);
   memset(puppet.Scratch(), 'x', 1);
-  puppet.Begin(SYS_getcwd, static_cast<long>(puppet.ScratchAddress()), 100);
+  puppet.Begin(SYS_getcwd, static_cast<long>(puppet.ScratchAddress()), puppet::kScratchSize);
   AwaitHeld(engine);
   ExpectStaysHeld(engine, puppet, [] {});
   EXPECT_EQ('x', *static_cast<const char*>(puppet.Scratch()));
@@ -78,7 +78,7 @@ CLAUSE_TEST(SYS_05, TheRegistersThenDescribeTheCall) {
   TestEngine engine("A");
   engine.On(What::kSyscallEntry, AtMarker(UTRACE_STOP));
   AttachWith(engine, puppet, kEntry);
-  puppet.Begin(kMarker, static_cast<long>(puppet.ScratchAddress()), 100);
+  puppet.Begin(kMarker, static_cast<long>(puppet.ScratchAddress()), puppet::kScratchSize);
   AwaitHeld(engine);
   utrace_examiner examiner = {};
   ASSERT_EQ(0, engine.Prepare(&examiner));
@@ -228,7 +228,8 @@ CLAUSE_TEST(SYS_06, TheRepeatComesBeforeTheCall) {
   });
   AttachWith(engine, puppet, kEntry);
   memset(puppet.Scratch(), 'x', 1);
-  EXPECT_LT(0, puppet.Call(SYS_getcwd, static_cast<long>(puppet.ScratchAddress()), 100));
+  EXPECT_LT(
+      0, puppet.Call(SYS_getcwd, static_cast<long>(puppet.ScratchAddress()), puppet::kScratchSize));
   EXPECT_EQ(3, round);
   EXPECT_EQ('x', seen);
 }
@@ -330,7 +331,7 @@ CLAUSE_TEST(SYS_08, KilledThereItDoesNotRunTheCall) {
   });
   AttachWith(engine, puppet, kEntry);
   memset(puppet.Scratch(), 'x', 1);
-  puppet.Begin(SYS_getcwd, static_cast<long>(puppet.ScratchAddress()), 100);
+  puppet.Begin(SYS_getcwd, static_cast<long>(puppet.ScratchAddress()), puppet::kScratchSize);
   AwaitHeld(engine);
   puppet.Kill(SIGKILL);
   puppet.AwaitDeath();
@@ -349,7 +350,7 @@ CLAUSE_TEST(SYS_08, KilledInTheCallbackItDoesNotRunTheCall) {
   });
   AttachWith(engine, puppet, kEntry);
   memset(puppet.Scratch(), 'x', 1);
-  puppet.Begin(SYS_getcwd, static_cast<long>(puppet.ScratchAddress()), 100);
+  puppet.Begin(SYS_getcwd, static_cast<long>(puppet.ScratchAddress()), puppet::kScratchSize);
   gate.AwaitArrival();
   puppet.Kill(SIGKILL);
   gate.Open();
