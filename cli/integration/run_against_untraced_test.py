@@ -134,24 +134,27 @@ class RunTest(unittest.TestCase):
         script = "kill -STOP $$; echo continued; exit 7"
 
         def run(command):
-            with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-                stopped = []
+            process = self.start(command)
+            # Continued again and again: a SIGCONT that comes before the stop has no effect, and a
+            # traced stop looks the same whatever it is for.
+            def continued():
+                for pid in os.listdir("/proc"):
+                    if pid.isdigit() and self.is_script(pid, script):
+                        try:
+                            os.kill(int(pid), signal.SIGCONT)
+                        except ProcessLookupError:
+                            pass
+                return process.poll() is not None
 
-                def look():
-                    stopped[:] = [int(pid) for pid in os.listdir("/proc")
-                                  if pid.isdigit() and self.is_script(pid, script)]
-                    # Traced, a stopped task shows t.
-                    return stopped and state_of(stopped[0]) in ("T", "t") and self.asleep(process)
-
-                await_true(look, "the script stopped")
-                os.kill(stopped[0], signal.SIGCONT)
-                out, _ = process.communicate(timeout=DEADLINE)
-                return process.returncode, out
+            await_true(continued, "the script ended")
+            return process.returncode, process.stdout.read()
 
         plain = run(["sh", "-c", script])
         traced = run([UTRACE, "run", "-o", self.path("log"), "--", "sh", "-c", script])
         self.assertEqual(traced, plain)
         self.assertEqual(plain, (7, b"continued\n"))
+        with open(self.path("log"), encoding="utf-8") as file:
+            self.assertIn("--- SIGSTOP ", file.read())
 
     @staticmethod
     def is_script(pid, script):
@@ -162,36 +165,29 @@ class RunTest(unittest.TestCase):
             return False
         return words[:1] == [b"sh"] and script.encode() in words
 
-    @staticmethod
-    def asleep(process):
-        return state_of(process.pid) in ("S", "T", "t")
-
     def test_utrace_killed_in_the_middle(self):
         go = self.path("go")
         os.mkfifo(go)
         script = f"echo $$; read line < {go}; for i in 1 2 3; do /bin/echo $i; done; exit 0"
-        with subprocess.Popen(
-                [UTRACE, "run", "-o", self.path("log"), "--", "sh", "-c", script],
-                stdout=subprocess.PIPE) as process:
-            pid = int(process.stdout.readline())
-            self.assertEqual(tracer_of(pid), process.pid)
-            process.kill()
-            process.wait(timeout=DEADLINE)
-            self.assertEqual(tracer_of(pid), 0)
-            with open(go, "w", encoding="utf-8") as file:
-                file.write("go\n")
-            # End of file: the script has ended too.
-            self.assertEqual(process.stdout.read(), b"1\n2\n3\n")
+        process = self.start([UTRACE, "run", "-o", self.path("log"), "--", "sh", "-c", script])
+        pid = int(process.stdout.readline())
+        self.assertEqual(tracer_of(pid), process.pid)
+        process.kill()
+        process.wait(timeout=DEADLINE)
+        self.assertEqual(tracer_of(pid), 0)
+        with open(go, "w", encoding="utf-8") as file:
+            file.write("go\n")
+        # End of file: the script has ended too.
+        self.assertEqual(process.stdout.read(), b"1\n2\n3\n")
 
     def test_target_killed_in_the_middle(self):
         go = self.path("go")
         os.mkfifo(go)
-        with subprocess.Popen(
-                [UTRACE, "run", "-o", self.path("log"), "--", "sh", "-c", f"echo $$; read x < {go}"],
-                stdout=subprocess.PIPE) as process:
-            pid = int(process.stdout.readline())
-            os.kill(pid, signal.SIGKILL)
-            self.assertEqual(process.wait(timeout=DEADLINE), -signal.SIGKILL)
+        process = self.start(
+            [UTRACE, "run", "-o", self.path("log"), "--", "sh", "-c", f"echo $$; read x < {go}"])
+        pid = int(process.stdout.readline())
+        os.kill(pid, signal.SIGKILL)
+        self.assertEqual(process.wait(timeout=DEADLINE), -signal.SIGKILL)
         with open(self.path("log"), encoding="utf-8") as file:
             self.assertIn("+++ killed by SIGKILL +++", file.read())
 
@@ -199,18 +195,16 @@ class RunTest(unittest.TestCase):
         """A process started beside the traced one, and one that the engine does not follow."""
         go = self.path("go")
         os.mkfifo(go)
-        with subprocess.Popen(["sleep", "1000"]) as bystander:
-            with subprocess.Popen(
-                    [UTRACE, "run", "-e", "syscall_log:follow=no,output=" + self.path("log"), "--",
-                     "sh", "-c", f"sh -c 'echo $$; read x < {go}'; exit 3"],
-                    stdout=subprocess.PIPE) as process:
-                child = int(process.stdout.readline())
-                self.assertEqual(tracer_of(child), 0)
-                self.assertEqual(tracer_of(bystander.pid), 0)
-                with open(go, "w", encoding="utf-8") as file:
-                    file.write("go\n")
-                self.assertEqual(process.wait(timeout=DEADLINE), 3)
-            bystander.kill()
+        bystander = self.start(["sleep", "1000"])
+        process = self.start(
+            [UTRACE, "run", "-e", "syscall_log:follow=no,output=" + self.path("log"), "--",
+             "sh", "-c", f"sh -c 'echo $$; read x < {go}'; exit 3"])
+        child = int(process.stdout.readline())
+        self.assertEqual(tracer_of(child), 0)
+        self.assertEqual(tracer_of(bystander.pid), 0)
+        with open(go, "w", encoding="utf-8") as file:
+            file.write("go\n")
+        self.assertEqual(process.wait(timeout=DEADLINE), 3)
 
     def test_no_descriptor_leaks(self):
         self.compare(["sh", "-c", "ls /proc/self/fd | wc -l"])
