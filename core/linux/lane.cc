@@ -27,7 +27,8 @@ constexpr std::chrono::milliseconds kLongCallback{50};
 }  // namespace
 
 std::mutex Lane::mutex_;
-std::condition_variable Lane::progress_;
+// Never destroyed: lanes run until the process is gone.
+std::condition_variable& Lane::progress_ = *new std::condition_variable;
 
 Lane* Lane::Current() { return current_lane; }
 

@@ -113,7 +113,7 @@ class Lane {
   // Of all lanes: guards every Asked, and what is said below.
   static std::mutex mutex_;
   // With mutex_: something was asked of a lane or served by one, or a callback began.
-  static std::condition_variable progress_;
+  static std::condition_variable& progress_;
 
   Bell bell_;
   std::unordered_map<pid_t, LinuxTask*> tasks_;
