@@ -170,12 +170,7 @@ UserVerdict Task::SafePoint(bool leaving) {
       }
       if (pending == Pending::kNone) {
         if (SomeoneStops()) {
-          held_ = true;
-          report_after_stop_ = true;
-          for (EngineObject* engine : engines_) {
-            if (engine->wish == UTRACE_STOP) engine->stop_committed = true;
-          }
-          Notify();
+          StartHold();
           return {.next = UserVerdict::Next::kHold, .signal = {}};
         }
         if (!leaving) return {};
@@ -279,12 +274,7 @@ EntryVerdict Task::OnSyscallEntry(bool resumed) {
       EndHold();
       if (!report) {
         if (SomeoneStops()) {
-          held_ = true;
-          report_after_stop_ = true;
-          for (EngineObject* engine : engines_) {
-            if (engine->wish == UTRACE_STOP) engine->stop_committed = true;
-          }
-          Notify();
+          StartHold();
           EntryVerdict verdict;
           verdict.hold = true;
           return verdict;
@@ -334,12 +324,7 @@ Verdict Task::OnSyscallExit() {
 Verdict Task::HoldHere(bool may_hold) {
   MutexLock lock(mutex_);
   if (may_hold && SomeoneStops()) {
-    held_ = true;
-    report_after_stop_ = true;
-    for (EngineObject* engine : engines_) {
-      if (engine->wish == UTRACE_STOP) engine->stop_committed = true;
-    }
-    Notify();
+    StartHold();
     return {.hold = true, .due = true};
   }
   return {.hold = false, .due = StillDue()};
@@ -385,9 +370,7 @@ Verdict Task::OnJobControl(int type, int notify) {
     MutexLock lock(mutex_);
     if (type == CLD_CONTINUED && job_stopped_ && SomeoneStops()) {
       // Taken over: the stop goes on for as long as an engine holds it [CTL-20].
-      held_ = true;
-      report_after_stop_ = true;
-      Notify();
+      StartHold();
       return {.hold = true, .due = true};
     }
     EndHold();

@@ -103,6 +103,15 @@ bool Task::IsDue() {
 
 void Task::AddPending(Pending pending) { pending_ = std::max(pending_, pending); }
 
+void Task::StartHold() {
+  held_ = true;
+  report_after_stop_ = true;
+  for (EngineObject* engine : engines_) {
+    if (engine->wish == UTRACE_STOP) engine->stop_committed = true;
+  }
+  Notify();
+}
+
 void Task::EndHold() {
   if (!held_) return;
   held_ = false;
@@ -190,11 +199,7 @@ Verdict Task::OnWake() {
   // A report that is due comes first, and decides anew [CTL-21]; in a job control stop it waits for
   // the stop to end.
   if (life_ == Life::kAlive && SomeoneStops() && (job_stopped_ || pending_ == Pending::kNone)) {
-    if (!held_) {
-      held_ = true;
-      report_after_stop_ = true;
-      Notify();
-    }
+    if (!held_) StartHold();
     return {.hold = true, .due = true};
   }
   EndHold();

@@ -207,6 +207,7 @@ class Task final : public utrace_task {
   void Notify();
   WaitResult WaitForChange(MutexLock& lock);
   void AddPending(Pending pending);
+  void StartHold();
   void EndHold();
 
   // report.cc
