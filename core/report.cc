@@ -257,7 +257,6 @@ SignalEffect Task::OnHandler() {
 // ---- Events ----------------------------------------------------------------------------------------
 
 EntryVerdict Task::OnSyscallEntry(bool resumed) {
-  bool aborted = false;
   {
     MutexLock lock(mutex_);
     if (!resumed) {
@@ -303,22 +302,20 @@ EntryVerdict Task::OnSyscallEntry(bool resumed) {
                   action = result & UTRACE_SYSCALL_MASK;
                   return result;
                 });
-    aborted = action == UTRACE_SYSCALL_ABORT;
     {
       MutexLock lock(mutex_);
-      abort_entry_ = aborted;
+      abort_entry_ = action == UTRACE_SYSCALL_ABORT;
     }
     report = false;
   }
 }
 
-Verdict Task::OnSyscallExit() {
+void Task::OnSyscallExit() {
   ReportEvent(UTRACE_EVENT(SYSCALL_EXIT), PassKind::kEvent, false,
               [&](EngineObject& engine, const utrace_engine_ops& ops, uint32_t resume) {
                 auto* regs = reinterpret_cast<utrace_regs*>(this);
                 return ops.report_syscall_exit(resume, &engine, this, regs);
               });
-  return {.hold = false, .due = true};
 }
 
 Verdict Task::HoldHere(bool may_hold) {

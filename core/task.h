@@ -132,7 +132,7 @@ class Task final : public utrace_task {
   // as OnSyscallEntry(false).
   EntryVerdict OnSyscallEntry(bool resumed);
   // Followed by OnUserReturn.
-  Verdict OnSyscallExit();
+  void OnSyscallExit();
   // `child` is registered and has run no user code. `waits` for vfork: the parent is held here.
   Verdict OnClone(unsigned long flags, Task& child);
   Verdict OnExec(const utrace_program& program);

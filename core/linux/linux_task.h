@@ -213,9 +213,8 @@ class LinuxTask final : public HostTask {
   unsigned long options_ = 0;            // as the kernel has them
   unsigned long interest_ = 0;           // of the engines, when the task was last let go
   std::optional<int64_t> call_started_;  // of the call that an interrupt hit; MonotonicNow
-  long entry_number_ = -1;
-  long aborted_number_ = -1;     // of the call that an engine aborted, until its exit
-  int resume_signal_ = 0;        // what to pass on when resuming from kUser
+  long aborted_number_ = -1;             // of the call that an engine aborted, until its exit
+  int resume_signal_ = 0;                // what to pass on when resuming from kUser
   int fatal_signal_ = 0;         // the last one delivered: an exit with it is the task's own end
   Step step_ = Step::kNone;      // asked for by engines, until its trap came
   bool step_over_call_ = false;  // a step whose instruction is a system call [STP-06]

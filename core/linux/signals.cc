@@ -260,7 +260,7 @@ void LinuxTask::RunChosenHandler(const SignalEffect& effect) {
   if (request.action.restorer == 0) {
     if (const auto found = FindCode(arch::FindSigreturn, "libc")) request.action.restorer = *found;
   }
-  if (!blocked || !have_state || FetchRegisters() != 0 || request.action.restorer == 0) {
+  if (!blocked || !have_state || FetchRegisters() != 0) {  // killed
     ReturnToUser();
     return;
   }
@@ -276,7 +276,7 @@ void LinuxTask::RunChosenHandler(const SignalEffect& effect) {
                                       frame->bytes.size(), true, &done) == 0 &&
                        done == static_cast<ssize_t>(frame->bytes.size());
   if (!written) {
-    // As in the kernel: a stack that cannot take the frame is a fault.
+    // As in the kernel: a stack that cannot take the frame, or no code to return by, is a fault.
     SignalEffect fault;
     fault.kind = SignalEffect::Kind::kTerminate;
     fault.info.si_signo = SIGSEGV;
