@@ -16,7 +16,8 @@ struct utrace_pid {
 namespace utrace {
 namespace {
 
-thread_local std::string last_error;
+// Of the calling thread [utrace_last_error_text].
+std::string& LastError() { return ThreadLocal<class LastErrorTag, std::string>::Get(); }
 
 bool Unusable(const void* pointer) { return pointer == nullptr || UTRACE_IS_ERR(pointer); }
 
@@ -39,9 +40,9 @@ Task* Live(utrace_pid* pid, int* status) {
 }
 
 utrace_engine* Attach(Task* task, int flags, const utrace_engine_ops* ops, void* data) {
-  last_error.clear();
+  LastError().clear();
   int status = 0;
-  EngineObject* engine = task->Attach(flags, ops, data, &status, &last_error);
+  EngineObject* engine = task->Attach(flags, ops, data, &status, &LastError());
   return status < 0 ? Error<utrace_engine>(status) : engine;
 }
 
@@ -62,13 +63,13 @@ unsigned long utrace_api_version() { return UTRACE_API_VERSION; }
 // ---- Naming tasks ----------------------------------------------------------------------------------
 
 utrace_pid* utrace_pid_find(pid_t tid) {
-  utrace::last_error.clear();
+  utrace::LastError().clear();
   if (tid <= 0) {
-    utrace::last_error = std::to_string(tid) + " is no thread id; ids are positive";
+    utrace::LastError() = std::to_string(tid) + " is no thread id; ids are positive";
     return utrace::Error<utrace_pid>(-EINVAL);
   }
   int status = 0;
-  Task* task = utrace::TheHost().FindTask(tid, &status, &utrace::last_error);
+  Task* task = utrace::TheHost().FindTask(tid, &status, &utrace::LastError());
   if (task == nullptr) return utrace::Error<utrace_pid>(status);
   auto* pid = new (std::nothrow) utrace_pid(task);
   if (pid == nullptr) {
@@ -212,6 +213,6 @@ int utrace_task_status(utrace_task* task, char* buffer, size_t size) {
   return std::snprintf(buffer, size, "Utrace:\t%lx\n", utrace::FromPublic(task)->Interest());
 }
 
-const char* utrace_last_error_text() { return utrace::last_error.c_str(); }
+const char* utrace_last_error_text() { return utrace::LastError().c_str(); }
 
 const char* utrace_declared_limits() { return utrace::TheHost().DeclaredLimits(); }

@@ -5,14 +5,16 @@
 namespace utrace {
 namespace {
 
-thread_local Task* current_task = nullptr;
+using CurrentTaskSlot = ThreadLocal<class CurrentTaskTag, Task*>;
 
 }  // namespace
 
-CurrentTask::CurrentTask(Task* task) : previous_(current_task) { current_task = task; }
-CurrentTask::~CurrentTask() { current_task = previous_; }
+CurrentTask::CurrentTask(Task* task) : previous_(CurrentTaskSlot::Get()) {
+  CurrentTaskSlot::Get() = task;
+}
+CurrentTask::~CurrentTask() { CurrentTaskSlot::Get() = previous_; }
 
-Task* Task::Current() { return current_task; }
+Task* Task::Current() { return CurrentTaskSlot::Get(); }
 
 Task::Task(std::unique_ptr<HostTask> host) : host_(std::move(host)) {}
 
