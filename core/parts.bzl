@@ -14,13 +14,29 @@ CORE_PARTS = [
     "wait",
 ]
 
-def core_library(name, replaced = None, replacement = None, **kwargs):
-    """The core, made of //core:part_* libraries.
+def core_parts(headers):
+    """A library part_<name> of each part, compiled against `headers`, in the package of the caller.
+
+    Args:
+      headers: a label; what it defines (UTRACE_SYNC_HEADER, say) holds for the parts.
+    """
+    for part in CORE_PARTS:
+        cc_library(
+            name = "part_" + part,
+            srcs = ["//core:%s.cc" % part],
+            deps = [headers],
+            # The C functions are looked up by name in the shared object.
+            alwayslink = True,
+        )
+
+def core_library(name, replaced = None, replacement = None, package = "//core", **kwargs):
+    """The core, made of part_* libraries.
 
     Args:
       name: of the library.
       replaced: the part (of CORE_PARTS) that `replacement` stands for, or None.
       replacement: the label of a source file.
+      package: where the parts are: //core, or //core/model for the core over the model's scheduler.
       **kwargs: further attributes of the library.
     """
     if replaced and replaced not in CORE_PARTS:
@@ -28,7 +44,8 @@ def core_library(name, replaced = None, replacement = None, **kwargs):
     cc_library(
         name = name,
         srcs = [replacement] if replacement else [],
-        deps = ["//core:core_headers"] + ["//core:part_" + part for part in CORE_PARTS if part != replaced],
+        deps = [package + ":core_headers"] +
+               [package + ":part_" + part for part in CORE_PARTS if part != replaced],
         alwayslink = True,
         **kwargs
     )

@@ -23,7 +23,11 @@ namespace utrace::model {
 
 using FiberId = uint32_t;  // in order of creation, from 0 (the body of the run)
 
+inline constexpr FiberId kNobody = UINT32_MAX;
+
 inline constexpr int64_t kForever = INT64_MAX;
+// A run with more points than this ends as kRunaway.
+inline constexpr uint64_t kMaxPoints = 1'000'000;
 
 // Chooses who goes on at a point.
 class Strategy {
@@ -38,8 +42,12 @@ class Strategy {
     bool current_yields;                // it asked that others go first: no preemption either
     bool explored;  // within Explored: outside, exhaustive search does not branch
   };
-  // One of decision.runnable.
+  // One of decision.runnable; or kNobody if what was to be repeated is not possible here, with
+  // Divergence() saying why. Not asked where there is only one.
   virtual FiberId Choose(const Decision& decision) = 0;
+  virtual std::string Divergence() const { return {}; }
+  // The run is over after `steps` points. A reason if it ended before all that was to be repeated.
+  virtual std::string EndRun([[maybe_unused]] uint64_t steps) { return {}; }
 
   // Before each run of a search; false if there is nothing left to try.
   virtual bool BeginRun() = 0;
@@ -47,11 +55,19 @@ class Strategy {
   virtual std::string Name() const = 0;
 };
 
+// Who goes on by default: the current fiber if it can and does not yield, else the lowest id.
+FiberId DefaultChoice(const Strategy::Decision& decision);
+
 // Strategies by name:
-//   random:SEED      every choice with equal probability; one run
-//   pct:SEED:DEPTH   priority-based, DEPTH - 1 changes of priority at random points; one run
-//   exhaustive:BOUND every schedule with at most BOUND preemptions; as many runs as that takes
-//   replay:TEXT      the schedule that a report named; one run
+//   random:SEED         every choice with equal probability; one run
+//   pct:SEED:DEPTH[:N]  the runnable fiber of highest priority, priorities being random, and DEPTH - 1
+//                       changes of them at random points of the first N (1000 if not given); one run
+//   exhaustive:BOUND    every schedule with at most BOUND preemptions; as many runs as that takes
+//   replay:TEXT         the schedule that a report named; one run
+// SEED, DEPTH, N and BOUND are decimal numbers. TEXT is "" or choices joined by commas, each
+// "STEP=FIBER": at that point, counted from 0, that fiber goes on. STEPs ascend. Where no choice is
+// named the default one is made (DefaultChoice). The run ends as kDiverged if a named choice cannot be
+// made.
 // Null with *error set if the text is none of these.
 std::unique_ptr<Strategy> MakeStrategy(std::string_view text, std::string* error);
 
@@ -72,7 +88,8 @@ struct RunResult {
 const char* EndName(RunResult::End end);
 
 // Runs `body` as fiber 0, again for each run of the strategy, until a run does not end in kDone or
-// nothing is left to try. What the body makes it must take down itself, within the run. Not to be
+// nothing is left to try. What the body makes it must take down itself, within the run; a run that
+// does not end in kDone is abandoned where it is, and what its fibers hold stays in memory. Not to be
 // nested; one at a time per thread.
 RunResult Explore(Strategy& strategy, const std::function<void()>& body);
 
@@ -83,8 +100,9 @@ bool InFiber();
 FiberId CurrentFiber();
 
 // A new fiber. It can run from the next point on. Daemons do not keep a run from ending: when all
-// others have ended they are unwound (their Await and Yield throw FiberEnded, which they must let
-// pass).
+// others have ended they are unwound one after the other (their Await and Yield throw FiberEnded,
+// which they must let pass; points let nobody else go on then). An exception that leaves another
+// fiber's body fails the run.
 FiberId Spawn(std::string name, std::function<void()> body, bool daemon = false);
 struct FiberEnded {};
 
@@ -96,7 +114,8 @@ bool IsWaiting(FiberId fiber);
 // A point: others may go on.
 void Point();
 // A point at which the caller lets everybody else go first: for loops that wait for others without
-// saying for what. Takes part in Settle as if it were waiting.
+// saying for what. It goes on when no other can, or when the strategy takes the processor from
+// another for it. Takes part in Settle as if it were waiting.
 void Yield();
 // Waits until `ready` holds, or for `timeout` ns of virtual time; whether it holds. `ready` is called
 // by the scheduler at every point, must not reach one itself, and should be cheap.
@@ -106,6 +125,8 @@ bool Await(const char* what, const std::function<bool()>& ready, int64_t timeout
 enum class Awaited : uint8_t { kReady, kTimeout, kInterrupted };
 Awaited AwaitInterruptibly(const char* what, const std::function<bool()>& ready,
                            int64_t timeout = kForever);
+// Waits while `held`; `holder` is for the description of a deadlock.
+void AwaitLock(const bool& held, const FiberId& holder);
 // What a signal handler that runs in a thread is to a wait of that thread.
 void Interrupt(FiberId fiber);
 // Waits until no other fiber can go on without time passing (those that only Yield aside). Then lets
@@ -116,7 +137,7 @@ void Settle(int64_t advance = 0);
 int64_t Now();
 
 // Ends the run as kFailed with this text.
-void Fail(const std::string& text);
+[[noreturn]] void Fail(const std::string& text);
 
 // Exhaustive search branches only while one of these is alive: what sets the scene and what looks at
 // the result need no second schedule.

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <mutex>
+#include <utility>
 
 #include "core/model/scheduler.h"
 
@@ -14,24 +15,24 @@ namespace model {
 class ModelMutex {
  public:
   void lock() {
-    if (!InFiber()) {
-      held_ = true;
-      return;
+    if (InFiber()) {
+      AwaitLock(held_, holder_);
+      holder_ = CurrentFiber();
     }
-    Point();
-    if (held_) Await("a lock", [this] { return !held_; });
     held_ = true;
   }
   bool try_lock() {
     if (InFiber()) Point();
     if (held_) return false;
     held_ = true;
+    if (InFiber()) holder_ = CurrentFiber();
     return true;
   }
   void unlock() { held_ = false; }
 
  private:
   bool held_ = false;
+  FiberId holder_ = kNobody;
 };
 
 // Sequentially consistent: what weaker orders allow beyond that is relacy's subject.
