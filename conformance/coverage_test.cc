@@ -57,7 +57,7 @@ std::vector<std::string> Gaps(const ClauseTable& table, const std::vector<std::s
     }
   }
   for (const Clause& clause : table.clauses()) {
-    const bool wanted = clause.level == Level::kMust || clause.level == Level::kShould;
+    const bool wanted = clause.level != Level::kMay;
     if (wanted && IsCovered(clause.chapter) && tested.count(clause.id) == 0) {
       gaps.push_back(clause.id + " (" + std::string(LevelName(clause.level)) + ") has no test");
     }
