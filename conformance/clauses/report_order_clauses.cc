@@ -155,8 +155,9 @@ CLAUSE_TEST(REP_02, ItsQuiesceCallbacksAreToo) {
   ASSERT_EQ(0, three.b.SetEvents(kQuiesce));
   EXPECT_EQ(nanny().pid(), puppet.Call(kMarker));
   const std::string order = QuiesceOrder(UTRACE_EVENT(SYSCALL_ENTRY));
-  ASSERT_EQ(0U, order.size() % 3) << order;
-  for (size_t i = 0; i < order.size(); i += 3) EXPECT_EQ("CBA", order.substr(i, 3));
+  // The puppet goes on to wait for its next command: the report of that call may be under way.
+  ASSERT_LE(3U, order.size()) << order;
+  for (size_t i = 0; i < order.size(); ++i) EXPECT_EQ("CBA"[i % 3], order[i]) << order;
   EXPECT_EQ("CA", Order(What::kSyscallEntry, kMarker));
 }
 

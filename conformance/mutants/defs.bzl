@@ -3,7 +3,10 @@
 load("@rules_cc//cc:defs.bzl", "cc_binary")
 load("//core:parts.bzl", "core_library")
 
-def mutant(name, part, find, replace, clause):
+def _quoted(text):
+    return "'" + text.replace("'", "'\\''").replace("$", "$$") + "'"
+
+def mutant(name, part, find, replace, clause, tags = []):
     """lib<name>.so, our implementation with one piece of text replaced, and a test that it is caught.
 
     Args:
@@ -12,20 +15,23 @@ def mutant(name, part, find, replace, clause):
       find: text that occurs exactly once in it.
       replace: what stands there instead.
       clause: the clause that is broken, as in the spec ("CTL-17").
+      tags: of everything that is made.
     """
     source = "%s_%s.cc" % (name, part)
     native.genrule(
         name = name + "_source",
         srcs = ["//core:%s.cc" % part],
         outs = [source],
-        cmd = "$(location //conformance/mutants:replace_once) $< $@ '%s' '%s'" %
-              (find.replace("'", "'\\''").replace("$", "$$"), replace.replace("'", "'\\''").replace("$", "$$")),
+        cmd = "$(location //conformance/mutants:replace_once) $< $@ %s %s" %
+              (_quoted(find), _quoted(replace)),
+        tags = tags,
         tools = ["//conformance/mutants:replace_once"],
     )
     core_library(
         name = name + "_core",
         replaced = part,
         replacement = source,
+        tags = tags,
     )
     cc_binary(
         name = "lib%s.so" % name,
@@ -35,6 +41,7 @@ def mutant(name, part, find, replace, clause):
             "-pthread",
         ],
         linkshared = True,
+        tags = tags,
         deps = [
             ":%s_core" % name,
             "//core:libutrace.lds",
@@ -57,4 +64,33 @@ def mutant(name, part, find, replace, clause):
             "--only=" + clause,
         ],
         data = [driver, runner, puppet, ":lib%s.so" % name],
+        # As the clause tests themselves: a kernel thread must be visible [ATT-08].
+        tags = tags + ["no-sandbox"],
+    )
+
+def mutant_report(name, mutants):
+    """A program that judges all mutants and prints how many are caught, by clause.
+
+    Args:
+      name: of the program.
+      mutants: pairs of clause and name of a mutant().
+    """
+    data = [
+        "//conformance/certify:clause_test_driver",
+        "//conformance/clauses:runner",
+        "//conformance/puppet",
+        "//core:libutrace.so",
+        "//docs:spec.md",
+    ]
+    native.sh_binary(
+        name = name,
+        testonly = True,
+        srcs = ["//conformance/mutants:report.py"],
+        args = ["$(rootpath %s)" % label for label in data] +
+               ["%s=$(rootpath :lib%s.so)" % (clause, mutant) for clause, mutant in mutants],
+        data = data + [":lib%s.so" % mutant for _, mutant in mutants],
+        tags = [
+            "manual",
+            "nightly",
+        ],
     )
