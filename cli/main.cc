@@ -15,6 +15,7 @@
 #include "cli/certify_command.h"
 #include "cli/run_command.h"
 #include "cli/version.h"
+#include "conformance/history/check_file.h"
 #include "core/utrace.h"
 #include "engines/registry.h"
 #include "fmt/core.h"
@@ -43,6 +44,11 @@ test (ATT_05.LookupOfNothingIsEnoent). A run with a selection writes a report, n
 
 Exit status: 0 certified; 1 a clause is broken; 2 wrong use; 3 the implementation cannot be loaded,
 crashes at once, or hangs; 4 the suite could not do its work.)";
+
+constexpr char kCheckFooter[] = R"(
+Certificates cannot be checked yet.
+Exit status: 0 no breach; 1 a clause was broken; 2 wrong use; 3 the file cannot be read, or is no
+history.)";
 
 constexpr char kRunFooter[] = R"(
 The exit status is the command's; if a signal killed the command, utrace dies of the same. 125: utrace
@@ -119,6 +125,12 @@ int Main(int argc, char** argv) {
   certify_app->add_option("--runner", certify.runner)->group("");
   certify_app->footer(kCertifyFooter);
 
+  std::string history;
+  CLI::App* check_app = app.add_subcommand(
+      "check", "judge a recorded history (docs/history.md) by the ordering clauses");
+  check_app->add_option("FILE", history, "the history")->required()->type_name("");
+  check_app->footer(kCheckFooter);
+
   RunArguments run;
   CLI::App* run_app =
       app.add_subcommand("run", "run a command with tracing engines on it: utrace run -- COMMAND");
@@ -152,6 +164,7 @@ int Main(int argc, char** argv) {
     }
     return RunCertify(certify);
   }
+  if (check_app->parsed()) return history::CheckFile(history, stdout, stderr);
   run.command = run_app->remaining();
   // In `utrace run grep -- -x` the dashes are grep's.
   if (!run.command.empty() && has_dashes) run.command.emplace_back("--");
