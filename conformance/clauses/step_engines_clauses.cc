@@ -61,6 +61,21 @@ CLAUSE_TEST(STP_07, OneStepForOneResumption) {
   }
 }
 
+// Broken by: a wish to step that lasts until the engine is called again. A is not called for the trap.
+CLAUSE_TEST(STP_07, OneStepAlsoWhereAnotherEngineTakesTheTrap) {
+  SkipIfDeclared("NO-SINGLESTEP");
+  Puppet& puppet = Spawn();
+  TestEngine a("A");
+  TestEngine b("B");
+  a.On(What::kSyscallExit, AtMarker(UTRACE_SINGLESTEP));
+  AnswerSignal(b, SIGTRAP, UTRACE_SIGNAL_IGN);
+  AttachWith(a, puppet, kStart);
+  AttachWith(b, puppet, kSignalEvents);
+  puppet.BeginSteps();
+  EXPECT_EQ(kStepResult, puppet.Finish());
+  EXPECT_EQ(1, b.CountSignal(SIGTRAP)) << Describe(b.Log());
+}
+
 CLAUSE_TEST(STP_07, OffAfterControlResume) {
   SkipIfDeclared("NO-SINGLESTEP");
   Puppet& puppet = Spawn();

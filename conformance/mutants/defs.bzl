@@ -3,29 +3,39 @@
 load("@rules_cc//cc:defs.bzl", "cc_binary")
 load("//core:parts.bzl", "core_library")
 
+# What report.py is given before the mutants.
+_JUDGES = [
+    "//conformance/certify:clause_test_driver",
+    "//conformance/clauses:runner",
+    "//conformance/puppet",
+    "//core:libutrace.so",
+    "//docs:spec.md",
+]
+_NOT_IN_THE_NORMAL_SUITE = [
+    "manual",
+    "nightly",
+]
+
 def _quoted(text):
     return "'" + text.replace("'", "'\\''").replace("$", "$$") + "'"
 
-def mutant(name, part, find, replace, clause, tags = []):
-    """lib<name>.so, our implementation with one piece of text replaced, and a test that it is caught.
+def _arguments(mutants):
+    return ["$(rootpath %s)" % label for label in _JUDGES] + \
+           ["%s=$(rootpath :lib%s.so)" % (clause, name) for clause, name in mutants]
 
-    Args:
-      name: of the mutant.
-      part: the part of the core (//core:parts.bzl) that is changed.
-      find: text that occurs exactly once in it.
-      replace: what stands there instead.
-      clause: the clause that is broken, as in the spec ("CTL-17").
-      tags: of everything that is made.
-    """
+def _data(mutants):
+    return _JUDGES + [":lib%s.so" % name for _, name in mutants]
+
+def _mutant(name, part, find, replace, clause, tags):
+    """lib<name>.so, our implementation with one piece of text replaced, and a test that it is caught."""
     source = "%s_%s.cc" % (name, part)
     native.genrule(
         name = name + "_source",
         srcs = ["//core:%s.cc" % part],
         outs = [source],
-        cmd = "$(location //conformance/mutants:replace_once) $< $@ %s %s" %
-              (_quoted(find), _quoted(replace)),
+        cmd = "$(location //tools:replace_once) $< $@ %s %s" % (_quoted(find), _quoted(replace)),
         tags = tags,
-        tools = ["//conformance/mutants:replace_once"],
+        tools = ["//tools:replace_once"],
     )
     core_library(
         name = name + "_core",
@@ -48,49 +58,45 @@ def mutant(name, part, find, replace, clause, tags = []):
             "//core/linux:host_alone",
         ],
     )
-    driver = "//conformance/certify:clause_test_driver"
-    runner = "//conformance/clauses:runner"
-    puppet = "//conformance/puppet"
     native.sh_test(
         name = name + "_test",
         size = "medium",
-        srcs = ["//conformance/mutants:caught_test.sh"],
-        args = [
-            clause,
-            "$(rootpath %s)" % driver,
-            "--runner=$(rootpath %s)" % runner,
-            "--puppet=$(rootpath %s)" % puppet,
-            "--implementation=$(rootpath :lib%s.so)" % name,
-            "--only=" + clause,
-        ],
-        data = [driver, runner, puppet, ":lib%s.so" % name],
+        srcs = ["report.py"],
+        args = _arguments([(clause, name)]) + [clause],
+        data = _data([(clause, name)]),
         # As the clause tests themselves: a kernel thread must be visible [ATT-08].
         tags = tags + ["no-sandbox"],
     )
 
-def mutant_report(name, mutants):
-    """A program that judges all mutants and prints how many are caught, by clause.
+def mutants(name, mutants, representative):
+    """Shared objects and tests of all mutants, and a program that judges them and reports by clause.
 
     Args:
       name: of the program.
-      mutants: pairs of clause and name of a mutant().
+      mutants: tuples of the clause that is broken ("CTL-17"), the mutant's name, the part of the core
+        (//core:parts.bzl) that is changed, text that occurs exactly once in it, and what stands there
+        instead.
+      representative: names of those whose tests belong to the normal suite.
     """
-    data = [
-        "//conformance/certify:clause_test_driver",
-        "//conformance/clauses:runner",
-        "//conformance/puppet",
-        "//core:libutrace.so",
-        "//docs:spec.md",
-    ]
+    names = [mutant[1] for mutant in mutants]
+    for known in representative:
+        if known not in names:
+            fail("no mutant has the name " + known)
+    for clause, mutant, part, find, replace in mutants:
+        _mutant(
+            name = mutant,
+            part = part,
+            find = find,
+            replace = replace,
+            clause = clause,
+            tags = [] if mutant in representative else _NOT_IN_THE_NORMAL_SUITE,
+        )
+    pairs = [(clause, mutant) for clause, mutant, _, _, _ in mutants]
     native.sh_binary(
         name = name,
         testonly = True,
-        srcs = ["//conformance/mutants:report.py"],
-        args = ["$(rootpath %s)" % label for label in data] +
-               ["%s=$(rootpath :lib%s.so)" % (clause, mutant) for clause, mutant in mutants],
-        data = data + [":lib%s.so" % mutant for _, mutant in mutants],
-        tags = [
-            "manual",
-            "nightly",
-        ],
+        srcs = ["report.py"],
+        args = _arguments(pairs),
+        data = _data(pairs),
+        tags = _NOT_IN_THE_NORMAL_SUITE,
     )

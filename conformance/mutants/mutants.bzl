@@ -85,7 +85,8 @@ MUTANTS = [
     ("CLN-05", "vfork_parent_is_not_held", "report", "return HoldHere((flags & kCloneVfork) != 0);", "return HoldHere(false && (flags & kCloneVfork) != 0);"),
     ("EXI-01", "changed_code_is_passed_as_original", "report", "return ops.report_exit(resume, &engine, this, original, code);", "return ops.report_exit(resume, &engine, this, original * 0 + *code, code);"),
 
-    # ---- 19. Machine state, 20. Bad input
+    # ---- 18. Stepping, 19. Machine state, 20. Bad input
+    ("STP-07", "stepping_stays_on", "report", "engine->wish = UTRACE_RESUME;  // for one resumption [REP-06]", ""),
     ("STA-01", "blank_instead_of_tab", "api", "\"Utrace:\\t%lx\\n\"", "\"Utrace: %lx\\n\""),
     ("BAD-02", "event_without_callback_is_zero", "control", "if (!HasCallbacks(*engine.ops, events)) return -EINVAL;", "if (!HasCallbacks(*engine.ops, events)) return 0;"),
 ]

@@ -28,11 +28,6 @@ def judge(driver, runner, puppet, implementation, clauses):
     return result.returncode, result.stdout
 
 
-def is_caught(status, output, clause):
-    # Status 1: a test found the implementation at fault. Anything else is trouble of another kind.
-    return status == 1 and re.search(rf"FAIL.*{clause}", output) is not None
-
-
 def must_clauses(spec):
     with open(spec, encoding="utf-8") as file:
         return re.findall(r"^- \*\*\[([A-Z]+-\d+)\]\*\* MUST", file.read(), re.MULTILINE)
@@ -63,12 +58,15 @@ def main():
     missed = []
     for number, (clause, file) in enumerate(mutants, 1):
         name = os.path.basename(file)[len("lib"):-len(".so")]
+        # Status 1: a test found the implementation at fault, and only tests of the clause were run.
+        # Any other is trouble of another kind.
         status, output = judge(driver, runner, puppet, file, [clause])
-        good = is_caught(status, output, clause)
+        good = status == 1
         caught[clause][0] += good
         caught[clause][1] += 1
         if not good:
             missed.append(f"{clause} {name} (exit status {status})")
+            print(output)
         print(f"[{number}/{len(mutants)}] {clause} {name}: {'caught' if good else 'NOT CAUGHT'}",
               flush=True)
 
