@@ -36,7 +36,8 @@ Examples:
                                                 two engines on one process
   utrace certify                                certify the built-in implementation
   utrace certify --implementation ./libother.so certify another one
-  utrace certify --only ATT,CTL-20              some clauses: all of a family, a single one)";
+  utrace certify --only ATT,CTL-20              some clauses: all of a family, a single one
+  utrace check history.jsonl                    judge a recorded history)";
 
 constexpr char kCertifyFooter[] = R"(
 IDs of --only: a clause (ATT-05), a family of clauses (ATT), a chapter of the specification (3), a
@@ -47,8 +48,8 @@ crashes at once, or hangs; 4 the suite could not do its work.)";
 
 constexpr char kCheckFooter[] = R"(
 Certificates cannot be checked yet.
-Exit status: 0 no breach; 1 a clause was broken; 2 wrong use; 3 the file cannot be read, or is no
-history.)";
+Exit status: 0 no breach; 1 a clause was broken; 2 wrong use; 3 the file cannot be read or is no
+history, or the verdict cannot be written.)";
 
 constexpr char kRunFooter[] = R"(
 The exit status is the command's; if a signal killed the command, utrace dies of the same. 125: utrace
@@ -157,14 +158,16 @@ int Main(int argc, char** argv) {
     return kExitUsage;
   }
 
-  if (certify_app->parsed()) {
+  if (!run_app->parsed()) {
     if (has_dashes) {
-      fputs("utrace certify: it takes no \"--\"\nSee: utrace certify --help\n", stderr);
+      const char* name = certify_app->parsed() ? "certify" : "check";
+      fputs(fmt::format("utrace {0}: it takes no \"--\"\nSee: utrace {0} --help\n", name).c_str(),
+            stderr);
       return kExitUsage;
     }
-    return RunCertify(certify);
+    return certify_app->parsed() ? RunCertify(certify)
+                                 : history::CheckFile(history, stdout, stderr);
   }
-  if (check_app->parsed()) return history::CheckFile(history, stdout, stderr);
   run.command = run_app->remaining();
   // In `utrace run grep -- -x` the dashes are grep's.
   if (!run.command.empty() && has_dashes) run.command.emplace_back("--");

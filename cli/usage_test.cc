@@ -37,10 +37,32 @@ TEST_F(UsageTest, RefusesWrongUse) {
   for (const char* script :
        {"$utrace", "$utrace bogus", "$utrace --bogus", "$utrace run", "$utrace run --",
         "$utrace run -o", "$utrace certify --jobs 0", "$utrace certify --jobs x",
-        "$utrace certify -- x", "$utrace certify x", "$utrace certify --only"}) {
+        "$utrace certify -- x", "$utrace certify x", "$utrace certify --only", "$utrace check",
+        "$utrace check a b", "$utrace check -- a"}) {
     EXPECT_EQ(Status(script), 2) << script;
     EXPECT_TRUE(output_.starts_with("utrace")) << script << ": " << output_;
   }
+}
+
+TEST_F(UsageTest, ChecksAHistory) {
+  // The end line counts the lines between itself and the header.
+  const std::string write =
+      "{ echo '{\"format\":\"utrace-history-1\"}'; echo "
+      "'{\"begin\":1,\"what\":\"attach\",\"task\":1}'; "
+      "echo '{\"return\":1,\"result\":0,\"engine\":1}'; ";
+  EXPECT_EQ(Status(write + "echo '{\"end\":2}'; } >good; $utrace check good"), 0) << output_;
+  EXPECT_TRUE(Says("no breach")) << output_;
+  EXPECT_EQ(Status(write + "echo '{\"begin\":2,\"what\":\"report_exit\",\"task\":1,\"engine\":1}'; "
+                           "echo '{\"return\":2,\"result\":5}'; echo '{\"end\":4}'; } >bad; "
+                           "$utrace check bad"),
+            1)
+      << output_;
+  EXPECT_TRUE(Says("ATT-02: report_exit of engine 1")) << output_;
+  EXPECT_TRUE(Says("  line 4: {\"begin\":2")) << output_;
+  EXPECT_EQ(Status("head -n 2 good >cut; $utrace check cut"), 3);
+  EXPECT_TRUE(Says("cut: line 3: the file is cut off")) << output_;
+  EXPECT_EQ(Status("$utrace check good >/dev/full"), 3);
+  EXPECT_TRUE(Says("good: the verdict cannot be written: No space left")) << output_;
 }
 
 TEST_F(UsageTest, CertifiesIntoANewDirectoryHere) {

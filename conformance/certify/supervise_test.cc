@@ -5,11 +5,12 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
-#include <thread>
+#include <fstream>
 
 namespace utrace::certify {
 namespace {
@@ -95,17 +96,15 @@ TEST_F(SuperviseTest, KillsWhatLeftItsSession) {
 }
 
 TEST_F(SuperviseTest, KillsAllWhenDropped) {
+  const std::string told = log_ + ".fifo";
+  unlink(told.c_str());
+  ASSERT_EQ(mkfifo(told.c_str(), 0600), 0);
   std::string error;
-  auto run = Supervised::Start(Shell("echo $$; exec sleep 100"), &error);
+  auto run = Supervised::Start(Shell("echo $$ >" + told + "; exec sleep 100"), &error);
   ASSERT_NE(run, nullptr) << error;
   pid_t pid = 0;
-  while (pid == 0) {
-    std::this_thread::sleep_for(milliseconds(5));
-    const int fd = open(log_.c_str(), O_RDONLY | O_CLOEXEC);
-    char text[32] = {};
-    if (read(fd, text, sizeof(text) - 1) > 0) pid = atoi(text);
-    close(fd);
-  }
+  std::ifstream(told) >> pid;  // waits until it is written
+  ASSERT_GT(pid, 1);
   EXPECT_TRUE(Runs(pid));
   run.reset();
   EXPECT_FALSE(Runs(pid));

@@ -13,12 +13,13 @@ namespace {
 
 constexpr int kGood = 0;
 constexpr int kBreach = 1;
-constexpr int kMalformed = 3;
+constexpr int kNoVerdict = 3;
 
 // Lines come from anywhere: nothing in them may act on a terminal.
 std::string Printable(std::string text) {
   for (char& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+    // Beyond ASCII too: among it are control characters, and text that is no UTF-8.
+    if (c < 0x20 || c >= 0x7f) c = '?';
   }
   return text;
 }
@@ -29,7 +30,7 @@ int CheckFile(const std::string& path, FILE* out, FILE* err) {
   std::ifstream input(path, std::ios::binary);
   if (!input) {
     fprintf(err, "%s: cannot be read: %s\n", path.c_str(), strerror(errno));
-    return kMalformed;
+    return kNoVerdict;
   }
   Reader reader(&input);
   Judge judge;
@@ -38,12 +39,16 @@ int CheckFile(const std::string& path, FILE* out, FILE* err) {
   while ((next = reader.Read(&edge)) == Reader::Next::kEdge) {
     if (!judge.Take(edge)) {
       fprintf(err, "%s: %s\n", path.c_str(), judge.error().c_str());
-      return kMalformed;
+      return kNoVerdict;
     }
+  }
+  if (input.bad()) {  // a directory, or a disk's error
+    fprintf(err, "%s: cannot be read to its end: %s\n", path.c_str(), strerror(errno));
+    return kNoVerdict;
   }
   if (next == Reader::Next::kError) {
     fprintf(err, "%s: %s\n", path.c_str(), reader.error().c_str());
-    return kMalformed;
+    return kNoVerdict;
   }
   fprintf(out, "%llu edges, %llu callbacks, %zu tasks, %zu engines\n",
           static_cast<unsigned long long>(judge.edge_count()),
@@ -58,10 +63,14 @@ int CheckFile(const std::string& path, FILE* out, FILE* err) {
   }
   if (judge.breach_count() == 0) {
     fputs("no breach\n", out);
-    return kGood;
+  } else {
+    fprintf(out, "%llu breaches\n", static_cast<unsigned long long>(judge.breach_count()));
   }
-  fprintf(out, "%llu breaches\n", static_cast<unsigned long long>(judge.breach_count()));
-  return kBreach;
+  if (fflush(out) != 0 || ferror(out) != 0) {
+    fprintf(err, "%s: the verdict cannot be written: %s\n", path.c_str(), strerror(errno));
+    return kNoVerdict;
+  }
+  return judge.breach_count() == 0 ? kGood : kBreach;
 }
 
 }  // namespace utrace::history

@@ -362,9 +362,41 @@ TEST(CheckFile, HostileFilesGiveALineAndAReason) {
         << checked.err;
   }
   EXPECT_EQ(3, Check("{\"format\":\"something else\"}\n").code);
-  FILE* none = tmpfile();
-  EXPECT_EQ(3, CheckFile("/nonexistent/history", none, none));
-  EXPECT_NE(std::string::npos, ReadAll(none).find("cannot be read"));
+}
+
+TEST(CheckFile, SaysWhatCannotBeRead) {
+  for (const char* path : {"/nonexistent/history", "/"}) {
+    FILE* none = tmpfile();
+    EXPECT_EQ(3, CheckFile(path, none, none));
+    const std::string said = ReadAll(none);
+    EXPECT_NE(std::string::npos, said.find("cannot be read")) << said;
+  }
+}
+
+TEST(CheckFile, AVerdictThatCannotBeWrittenIsNone) {
+  const std::string path = std::string(getenv("TEST_TMPDIR")) + "/history";
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << Attached(kEntry).Text();
+  FILE* full = fopen("/dev/full", "w");
+  ASSERT_NE(nullptr, full);
+  FILE* err = tmpfile();
+  EXPECT_EQ(3, CheckFile(path, full, err));
+  fclose(full);
+  const std::string said = ReadAll(err);
+  EXPECT_NE(std::string::npos, said.find("No space left on device")) << said;
+}
+
+TEST(CheckFile, NothingInAFileActsOnATerminal) {
+  Script bad;
+  const int call = bad.Begin("attach");
+  bad.Return(call, 0, ",\"engine\":1").Call("report_syscall_entry");
+  std::string text = bad.Text();
+  // JSON lets blanks stand anywhere, and the header hold any text; a witness is a line as it was.
+  const size_t at = text.find("\"what\":\"report_syscall_entry\"");
+  ASSERT_NE(std::string::npos, at);
+  text.insert(at, "\t");
+  const Checked checked = Check(text);
+  EXPECT_EQ(1, checked.code) << checked.err;
+  EXPECT_EQ(std::string::npos, checked.out.find('\t'));
 }
 
 }  // namespace
