@@ -14,8 +14,7 @@ class Exhaustive final : public Strategy {
 
   FiberId Choose(const Decision& decision) override {
     if (!decision.explored) return DefaultChoice(decision);
-    const bool others_preempt = decision.current_runnable && !decision.current_yields;
-    if (others_preempt && preemptions_ >= bound_) return decision.current;
+    if (decision.current_runnable && preemptions_ >= bound_) return decision.current;
     if (depth_ == path_.size()) {
       Extend(decision);
     } else if (!Repeats(path_[depth_], decision)) {
@@ -26,7 +25,7 @@ class Exhaustive final : public Strategy {
     }
     const Branch& branch = path_[depth_++];
     const FiberId choice = options_[branch.chosen];
-    if (others_preempt && choice != decision.current) ++preemptions_;
+    if (decision.current_runnable && choice != decision.current) ++preemptions_;
     return choice;
   }
 
@@ -54,7 +53,6 @@ class Exhaustive final : public Strategy {
   }
 
   std::string Divergence() const override { return divergence_; }
-  std::string Name() const override { return "exhaustive:" + std::to_string(bound_); }
 
  private:
   // A point with more than one way to go on; its options are options_[begin, end), the default first.

@@ -1,7 +1,6 @@
 // Probabilistic concurrency testing: a fault that needs DEPTH ordering constraints, in a program of k
 // points and n fibers, is met with a probability of at least 1 / (n * k^(DEPTH-1)) by one run.
 #include <algorithm>
-#include <string>
 #include <utility>
 #include <vector>
 
@@ -12,8 +11,7 @@ namespace {
 
 class Pct final : public Strategy {
  public:
-  Pct(uint64_t seed, uint64_t depth, uint64_t points)
-      : seed_(seed), depth_(depth), points_(points), numbers_(seed) {
+  Pct(uint64_t seed, uint64_t depth, uint64_t points) : depth_(depth), numbers_(seed) {
     for (uint64_t i = 1; i < depth; ++i) changes_.push_back(numbers_.Below(points));
     std::sort(changes_.begin(), changes_.end());
   }
@@ -31,10 +29,6 @@ class Pct final : public Strategy {
     return best;
   }
   bool BeginRun() override { return !std::exchange(begun_, true); }
-  std::string Name() const override {
-    return "pct:" + std::to_string(seed_) + ":" + std::to_string(depth_) + ":" +
-           std::to_string(points_);
-  }
 
  private:
   int64_t& PriorityOf(FiberId id) {
@@ -45,9 +39,7 @@ class Pct final : public Strategy {
     return priorities_[id];
   }
 
-  const uint64_t seed_;
   const uint64_t depth_;
-  const uint64_t points_;
   RandomNumbers numbers_;
   std::vector<uint64_t> changes_;  // steps
   size_t next_change_ = 0;

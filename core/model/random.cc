@@ -1,4 +1,3 @@
-#include <string>
 #include <utility>
 
 #include "core/model/strategies.h"
@@ -8,16 +7,14 @@ namespace {
 
 class Random final : public Strategy {
  public:
-  explicit Random(uint64_t seed) : seed_(seed), numbers_(seed) {}
+  explicit Random(uint64_t seed) : numbers_(seed) {}
 
   FiberId Choose(const Decision& decision) override {
     return decision.runnable[numbers_.Below(decision.runnable.size())];
   }
   bool BeginRun() override { return !std::exchange(begun_, true); }
-  std::string Name() const override { return "random:" + std::to_string(seed_); }
 
  private:
-  const uint64_t seed_;
   RandomNumbers numbers_;
   bool begun_ = false;
 };

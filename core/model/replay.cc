@@ -12,8 +12,7 @@ using Choices = std::vector<std::pair<uint64_t, FiberId>>;  // step, fiber
 
 class Replay final : public Strategy {
  public:
-  Replay(std::string text, Choices choices)
-      : text_(std::move(text)), choices_(std::move(choices)) {}
+  explicit Replay(Choices choices) : choices_(std::move(choices)) {}
 
   FiberId Choose(const Decision& decision) override {
     if (next_ == choices_.size() || decision.step < choices_[next_].first) {
@@ -33,7 +32,6 @@ class Replay final : public Strategy {
     return next_ == choices_.size() ? std::string() : Unfollowed();
   }
   std::string Divergence() const override { return divergence_; }
-  std::string Name() const override { return "replay:" + text_; }
 
  private:
   std::string Unfollowed() const {
@@ -43,7 +41,6 @@ class Replay final : public Strategy {
            ", which is not possible here: it belongs to another program or another version of it";
   }
 
-  const std::string text_;
   const Choices choices_;
   size_t next_ = 0;
   bool begun_ = false;
@@ -74,7 +71,7 @@ std::unique_ptr<Strategy> MakeReplay(std::string_view text, std::string* error) 
     choices.emplace_back(step, static_cast<FiberId>(fiber));
     begin = end + 1;
   }
-  return std::make_unique<Replay>(std::string(text), std::move(choices));
+  return std::make_unique<Replay>(std::move(choices));
 }
 
 }  // namespace utrace::model

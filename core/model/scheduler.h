@@ -38,9 +38,8 @@ class Strategy {
     uint64_t step;                      // counts the points of the run, from 0
     std::span<const FiberId> runnable;  // ascending, never empty
     FiberId current;                    // who reached the point
-    bool current_runnable;              // whether it could go on; choosing another is a preemption
-    bool current_yields;                // it asked that others go first: no preemption either
-    bool explored;  // within Explored: outside, exhaustive search does not branch
+    bool current_runnable;  // it can go on and does not yield: choosing another is a preemption
+    bool explored;          // within Explored: outside, exhaustive search does not branch
   };
   // One of decision.runnable; or kNobody if what was to be repeated is not possible here, with
   // Divergence() saying why. Not asked where there is only one.
@@ -51,18 +50,18 @@ class Strategy {
 
   // Before each run of a search; false if there is nothing left to try.
   virtual bool BeginRun() = 0;
-  // For the report: "random:17", "pct:17:3", "exhaustive:3".
-  virtual std::string Name() const = 0;
 };
 
-// Who goes on by default: the current fiber if it can and does not yield, else the lowest id.
+// Who goes on by default: the current fiber if it is runnable, else the lowest id.
 FiberId DefaultChoice(const Strategy::Decision& decision);
 
 // Strategies by name:
 //   random:SEED         every choice with equal probability; one run
 //   pct:SEED:DEPTH[:N]  the runnable fiber of highest priority, priorities being random, and DEPTH - 1
 //                       changes of them at random points of the first N (1000 if not given); one run
-//   exhaustive:BOUND    every schedule with at most BOUND preemptions; as many runs as that takes
+//   exhaustive:BOUND    every schedule with at most BOUND preemptions, but that fibers which yield are
+//                       not permuted: they come after all that do not, and take turns where there are
+//                       no others; as many runs as that takes
 //   replay:TEXT         the schedule that a report named; one run
 // SEED, DEPTH, N and BOUND are decimal numbers. TEXT is "" or choices joined by commas, each
 // "STEP=FIBER": at that point, counted from 0, that fiber goes on. STEPs ascend. Where no choice is

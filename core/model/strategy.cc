@@ -9,7 +9,7 @@
 namespace utrace::model {
 
 FiberId DefaultChoice(const Strategy::Decision& decision) {
-  if (decision.current_runnable && !decision.current_yields) return decision.current;
+  if (decision.current_runnable) return decision.current;
   return decision.runnable.front();
 }
 

@@ -53,32 +53,13 @@ class ModelAtomic {
     value_ = value;
   }
   T exchange(T value, std::memory_order = std::memory_order_seq_cst) {
-    Reach();
-    return std::exchange(value_, value);
+    return Change([&](T) { return value; });
   }
   T fetch_add(T value, std::memory_order = std::memory_order_seq_cst) {
-    Reach();
-    const T before = value_;
-    value_ += value;
-    return before;
+    return Change([&](T before) { return before + value; });
   }
   T fetch_sub(T value, std::memory_order = std::memory_order_seq_cst) {
-    Reach();
-    const T before = value_;
-    value_ -= value;
-    return before;
-  }
-  T fetch_or(T value, std::memory_order = std::memory_order_seq_cst) {
-    Reach();
-    const T before = value_;
-    value_ |= value;
-    return before;
-  }
-  T fetch_and(T value, std::memory_order = std::memory_order_seq_cst) {
-    Reach();
-    const T before = value_;
-    value_ &= value;
-    return before;
+    return Change([&](T before) { return before - value; });
   }
   bool compare_exchange_strong(T& expected, T desired,
                                std::memory_order = std::memory_order_seq_cst,
@@ -103,6 +84,13 @@ class ModelAtomic {
  private:
   static void Reach() {
     if (InFiber()) Point();
+  }
+  template <typename Next>
+  T Change(Next next) {
+    Reach();
+    const T before = value_;
+    value_ = static_cast<T>(next(before));
+    return before;
   }
   T value_{};
 };
