@@ -1,6 +1,7 @@
 """The state machine as a list of files, so that a build can replace one of them."""
 
 load("@rules_cc//cc:defs.bzl", "cc_library")
+load("//tools:parts.bzl", "part_labels", "parts")
 
 CORE_PARTS = [
     "api",
@@ -20,14 +21,11 @@ def core_parts(headers):
     Args:
       headers: a label; what it defines (UTRACE_SYNC_HEADER, say) holds for the parts.
     """
-    for part in CORE_PARTS:
-        cc_library(
-            name = "part_" + part,
-            srcs = ["//core:%s.cc" % part],
-            deps = [headers],
-            # The C functions are looked up by name in the shared object.
-            alwayslink = True,
-        )
+    parts(
+        names = CORE_PARTS,
+        package = "//core",
+        deps = [headers],
+    )
 
 def core_library(name, replaced = None, replacement = None, package = "//core", **kwargs):
     """The core, made of part_* libraries.
@@ -44,8 +42,7 @@ def core_library(name, replaced = None, replacement = None, package = "//core", 
     cc_library(
         name = name,
         srcs = [replacement] if replacement else [],
-        deps = [package + ":core_headers"] +
-               [package + ":part_" + part for part in CORE_PARTS if part != replaced],
+        deps = [package + ":core_headers"] + part_labels(package, CORE_PARTS, replaced),
         alwayslink = True,
         **kwargs
     )

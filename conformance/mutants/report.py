@@ -1,31 +1,89 @@
 #!/usr/bin/env python3
-"""Judges every mutant by the tests of the clause it breaks, and prints how many are caught, by clause.
+"""Judges mutants by the tests of the clause each breaks, and prints how many are caught, by clause.
 
-Arguments: the driver, the runner, the puppet, the unchanged implementation, the specification, and
-CLAUSE=FILE for each mutant; then, from whoever runs it, clauses or families to which to restrict it.
-Exit status: 0 if every MUST clause asked about has a mutant and all mutants are caught, else 1; 2 if
-the unchanged implementation fails a test itself, for then a caught mutant would show nothing.
+Arguments: the driver, the runner, the puppet, the unchanged implementation, the specification, and the
+list of mutants (JSON, beside the shared objects lib<name>.so); then, from whoever runs it, clauses,
+families or names of mutants to which to restrict it.
+
+A mutant is caught if a test of the clause it breaks says FAIL, or if it crashes or hangs in one. That
+the kit breaks, or that the object cannot be loaded, does not count.
+
+Exit status: 0 if every MUST clause asked about has a mutant or a reason to have none, and all mutants
+are caught; else 1. 2 on wrong use, or if the unchanged implementation fails a test itself, for then a
+caught mutant would show nothing.
 """
 
+import concurrent.futures
+import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import tempfile
+import threading
+import time
 
 # A mutant often makes a test wait for what never comes. The unchanged implementation is run with the
 # same deadlines, so they convict nobody by being short.
 DEADLINES = {"UTRACE_KIT_DEADLINE_MS": "5000", "UTRACE_KIT_WATCHDOG_MS": "20000"}
+# Beyond every deadline that the driver keeps itself for one test.
+DRIVER_GUARD_SECONDS = 150
 
 
-def judge(driver, runner, puppet, implementation, clauses):
-    """The driver's exit status and what it printed."""
-    environment = {k: v for k, v in os.environ.items() if k != "XML_OUTPUT_FILE"}
-    environment.update(DEADLINES)
-    result = subprocess.run(
-        [driver, f"--runner={runner}", f"--puppet={puppet}", f"--implementation={implementation}",
-         "--only=" + ",".join(clauses)],
-        env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    return result.returncode, result.stdout
+class Judge:
+    """The suite, for one implementation after the other."""
+
+    def __init__(self, driver, runner, puppet):
+        self.driver = driver
+        self.runner = runner
+        self.puppet = puppet
+        self.tests = {}
+        listed = subprocess.run([runner, "--list"], stdout=subprocess.PIPE, text=True, check=True)
+        for test in listed.stdout.split():
+            self.tests.setdefault(test.split(".")[0].replace("_", "-"), []).append(test)
+
+    def run(self, implementation, only, guard, jobs=1):
+        """The driver's exit status and what it printed; None as status if it did not end in time."""
+        with tempfile.TemporaryDirectory() as scratch:
+            environment = {**os.environ, **DEADLINES, "TEST_TMPDIR": scratch}
+            for name in ("XML_OUTPUT_FILE", "TEST_UNDECLARED_OUTPUTS_DIR", "TESTBRIDGE_TEST_ONLY"):
+                environment.pop(name, None)
+            with subprocess.Popen(
+                    [self.driver, f"--runner={self.runner}", f"--puppet={self.puppet}",
+                     f"--implementation={implementation}", f"--jobs={jobs}",
+                     "--only=" + ",".join(only)],
+                    env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                    errors="replace", start_new_session=True) as process:
+                try:
+                    output, _ = process.communicate(timeout=guard)
+                    return process.returncode, output
+                except subprocess.TimeoutExpired:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    output, _ = process.communicate()
+                    return None, output
+
+    def catch(self, implementation, clause):
+        """(whether it is caught, by which test and how; or what was said instead)."""
+        words = []
+        for test in self.tests.get(clause, []):
+            status, output = self.run(implementation, [test], DRIVER_GUARD_SECONDS)
+            if status == 1:  # one test was run, and it found the implementation at fault
+                return True, f"{test} {manner(output, test)}"
+            if status != 0:
+                words.append(f"{test}: the driver "
+                             f"{'hung' if status is None else f'ended with status {status}'}\n{output}")
+        return False, "\n".join(words)
+
+
+def manner(output, test):
+    """How a test failed, from the driver's words about it."""
+    crash = re.search(rf"crashed by (\w+) in {re.escape(test)}", output)
+    if crash:
+        return f"(the host died in it by {crash.group(1)})"
+    if f"hung in {test}" in output or re.search(r"\bhung for \d+ ms while", output):
+        return "(the host hung in it)"
+    return "says FAIL"
 
 
 def must_clauses(spec):
@@ -33,55 +91,126 @@ def must_clauses(spec):
         return re.findall(r"^- \*\*\[([A-Z]+-\d+)\]\*\* MUST", file.read(), re.MULTILINE)
 
 
-def main():
-    driver, runner, puppet, original, spec, *rest = sys.argv[1:]
-    mutants = [argument.split("=", 1) for argument in rest if "=" in argument]
-    wanted = [argument.upper() for argument in rest if "=" not in argument]
+class Progress:
+    """A line for each mutant as it is judged; on a terminal also what is running."""
 
-    def asked(clause):
-        return not wanted or clause in wanted or clause.split("-")[0] in wanted
+    def __init__(self, total):
+        self.lock = threading.Lock()
+        self.total = total
+        self.done = 0
+        self.running = []
+        self.start = time.monotonic()
 
-    mutants = [(clause, file) for clause, file in mutants if asked(clause)]
-    required = [clause for clause in must_clauses(spec) if asked(clause)]
-    if not mutants:
-        print("no mutant breaks " + ", ".join(wanted))
-        return 1
+    def started(self, name):
+        with self.lock:
+            self.running.append(name)
+            self.refresh()
 
-    clauses = list(dict.fromkeys(clause for clause, _ in mutants))
-    status, output = judge(driver, runner, puppet, original, clauses)
-    if status != 0:
-        print(output)
-        print("the unchanged implementation does not pass these tests: no mutant is judged")
-        return 2
+    def ended(self, name, line):
+        with self.lock:
+            self.running.remove(name)
+            self.done += 1
+            self.clear()
+            print(f"[{self.done}/{self.total}] {line}", flush=True)
+            self.refresh()
 
-    caught = {clause: [0, 0] for clause in clauses}
-    missed = []
-    for number, (clause, file) in enumerate(mutants, 1):
-        name = os.path.basename(file)[len("lib"):-len(".so")]
-        # Status 1: a test found the implementation at fault, and only tests of the clause were run.
-        # Any other is trouble of another kind.
-        status, output = judge(driver, runner, puppet, file, [clause])
-        good = status == 1
-        caught[clause][0] += good
-        caught[clause][1] += 1
-        if not good:
-            missed.append(f"{clause} {name} (exit status {status})")
-            print(output)
-        print(f"[{number}/{len(mutants)}] {clause} {name}: {'caught' if good else 'NOT CAUGHT'}",
-              flush=True)
+    def clear(self):
+        if sys.stdout.isatty():
+            print("\r\033[K", end="", flush=True)
 
+    def refresh(self):
+        if sys.stdout.isatty():
+            self.clear()
+            seconds = time.monotonic() - self.start
+            print(f"{seconds:.0f} s  {', '.join(self.running)}"[:79], end="", flush=True)
+
+
+def judge_all(judge, mutants, directory):
+    """Name of a mutant -> whether it is caught."""
+    progress = Progress(len(mutants))
+
+    def one(mutant):
+        progress.started(mutant["name"])
+        caught, words = judge.catch(f"{directory}/lib{mutant['name']}.so", mutant["clause"])
+        line = f"{mutant['clause']} {mutant['name']}: "
+        line += f"caught: {words}" if caught else f"NOT CAUGHT: {mutant['wrong']}\n{words}".rstrip()
+        progress.ended(mutant["name"], line)
+        return mutant["name"], caught
+
+    # As many at a time as tests of the suite itself run; the rest of their time they wait.
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        result = dict(pool.map(one, mutants))
+    progress.clear()
+    return result
+
+
+def print_summary(required, mutants, caught, not_told_apart):
+    """Caught/total by clause, and what is missing. Whether all is well."""
+    by_clause = {clause: [] for clause in required}
+    for mutant in mutants:
+        by_clause.setdefault(mutant["clause"], []).append(mutant)
     print("\nclause   caught/total")
-    for clause, (good, total) in caught.items():
-        print(f"{clause:8} {good}/{total}")
-    without = [clause for clause in required if clause not in caught]
-    good = sum(counts[0] for counts in caught.values())
-    print(f"\n{good} of {len(mutants)} mutants caught; "
-          f"{len(required) - len(without)} of {len(required)} MUST clauses have one")
-    if missed:
-        print("not caught: " + "; ".join(missed))
+    for clause, its in by_clause.items():
+        if its:
+            print(f"{clause:8} {sum(caught[mutant['name']] for mutant in its)}/{len(its)}")
+    apart = [clause for clause in required if not by_clause[clause] and clause in not_told_apart]
+    without = [clause for clause in required if not by_clause[clause] and clause not in apart]
+    missed = [mutant for mutant in mutants if not caught[mutant["name"]]]
+    have = len(required) - len(apart) - len(without)
+    print(f"\n{len(mutants) - len(missed)} of {len(mutants)} mutants caught; "
+          f"{have} of {len(required)} MUST clauses have one")
+    for mutant in missed:
+        print(f"not caught: {mutant['clause']} {mutant['name']} ({mutant['file']}): {mutant['wrong']}")
+    for clause in apart:
+        print(f"cannot be told apart here: {clause}: {not_told_apart[clause]}")
     if without:
         print("without a mutant: " + " ".join(without))
-    return 1 if missed or without else 0
+    return not missed and not without
+
+
+def select(mutants, required, wanted):
+    """The mutants and the MUST clauses that `wanted` names, and those words that name none."""
+    if not wanted:
+        return mutants, required, []
+
+    def clause_is(clause, word):
+        return word.upper() in (clause, clause.split("-")[0])
+
+    chosen = [mutant for mutant in mutants
+              if any(word == mutant["name"] or clause_is(mutant["clause"], word) for word in wanted)]
+    clauses = [clause for clause in required if any(clause_is(clause, word) for word in wanted)]
+    unknown = [word for word in wanted
+               if not any(word == mutant["name"] for mutant in mutants)
+               and not any(clause_is(clause, word) for clause in required)]
+    # One named by itself says nothing of other clauses.
+    clauses += [mutant["clause"] for mutant in chosen if mutant["clause"] not in clauses]
+    return chosen, list(dict.fromkeys(clauses)), unknown
+
+
+def main():
+    driver, runner, puppet, original, spec, list_path, *wanted = sys.argv[1:]
+    with open(list_path, encoding="utf-8") as file:
+        listed = json.load(file)
+    every = must_clauses(spec)
+    strangers = {mutant["clause"] for mutant in listed["mutants"]} | set(listed["not_told_apart"])
+    strangers -= set(every)
+    mutants, required, unknown = select(listed["mutants"], every, wanted)
+    if unknown or strangers:
+        print("no MUST clause, family or mutant: " + ", ".join(unknown + sorted(strangers)))
+        return 2
+
+    judge = Judge(driver, runner, puppet)
+    clauses = list(dict.fromkeys(mutant["clause"] for mutant in mutants))
+    if clauses:
+        print("first the unchanged implementation, by the tests of " + ", ".join(clauses),
+              flush=True)
+        status, output = judge.run(original, clauses, None, jobs=os.cpu_count() or 1)
+        if status != 0:
+            print(output)
+            print("the unchanged implementation does not pass these tests: no mutant is judged")
+            return 2
+    caught = judge_all(judge, mutants, os.path.dirname(list_path))
+    return 0 if print_summary(required, mutants, caught, listed["not_told_apart"]) else 1
 
 
 if __name__ == "__main__":

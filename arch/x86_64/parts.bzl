@@ -1,0 +1,9 @@
+"""x86_64's implementation of arch.h as a list of files."""
+
+X86_64_PARTS = [
+    "regsets",
+    "signal_frame",
+    "stepping",
+    "syscall_abi",
+    "xstate",
+]

@@ -1,0 +1,3 @@
+"""Mutants of chapter 14: Exec."""
+
+CHAPTER_14 = []

@@ -1,0 +1,3 @@
+"""Mutants of chapter 15: Job control."""
+
+CHAPTER_15 = []

@@ -1,0 +1,3 @@
+"""Mutants of chapter 16: Death and reap."""
+
+CHAPTER_16_DEATH = []

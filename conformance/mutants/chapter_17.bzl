@@ -1,0 +1,3 @@
+"""Mutants of chapter 17: SIGKILL comes first."""
+
+CHAPTER_17 = []

@@ -1,0 +1,16 @@
+"""The host over live threads as a list of files."""
+
+LINUX_PARTS = [
+    "bell",
+    "features",
+    "lane",
+    "life",
+    "linux_host",
+    "linux_task",
+    "pidfd_watcher",
+    "proc",
+    "registers",
+    "restartable_calls",
+    "signals",
+    "stops",
+]
