@@ -11,6 +11,8 @@
 // acknowledge each: it waits for a command in the system call recvfrom and acknowledges it by
 // sendto, and makes no other calls of its own (timed calls are surrounded by clock_gettime).
 //
+// Tasks read the clock CLOCK_MONOTONIC as utrace_target_now; without part B it is the operating system's.
+//
 // Numbers of system calls, signals, errors, clone flags and si_codes are those of Linux on the machine
 // for which the implementation is built. Results of system calls are raw: a negative errno on failure.
 //
@@ -150,9 +152,9 @@ UTRACE_EXPORT int utrace_target_spawn(unsigned slot);
 UTRACE_EXPORT int utrace_target_send(unsigned slot, const struct utrace_target_command* command);
 // 1 with the oldest acknowledgement, 0 if there is none yet; never waits.
 UTRACE_EXPORT int utrace_target_receive(unsigned slot, struct utrace_target_reply* reply);
-UTRACE_EXPORT struct utrace_target_slot* utrace_target_slot(unsigned slot);
+UTRACE_EXPORT struct utrace_target_slot* utrace_target_slot_memory(unsigned slot);
 UTRACE_EXPORT uint64_t utrace_target_slot_address(unsigned slot);
-UTRACE_EXPORT const struct utrace_target_addresses* utrace_target_addresses(void);
+UTRACE_EXPORT const struct utrace_target_addresses* utrace_target_program(void);
 // Writes bytes into the slot's pipe.
 UTRACE_EXPORT int utrace_target_feed(unsigned slot, const void* bytes, size_t size);
 
