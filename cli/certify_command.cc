@@ -4,31 +4,36 @@
 
 #include <cstdio>
 #include <filesystem>
+#include <iterator>
 #include <system_error>
 
 #include "cli/companions.h"
 #include "cli/die.h"
 #include "cli/version.h"
 #include "conformance/certify/certify.h"
+#include "conformance/certify/check.h"
+#include "conformance/certify/covered_chapters.h"
+#include "conformance/certify/package.h"
 #include "conformance/certify/report.h"
+#include "conformance/history/check_file.h"
 #include "fmt/core.h"
 
 namespace utrace::cli {
 namespace {
 
 // A command that a user can paste later: under `bazel run` the program's own path is Bazel's affair.
-std::string ReproducePrefix(const CertifyArguments& arguments, const std::string& implementation) {
+std::string ReproducePrefix(const std::string& implementation) {
   std::string prefix = getenv("BUILD_WORKSPACE_DIRECTORY") != nullptr
                            ? "./bazelw run //cli:utrace --"
                            : certify::ShellQuoted(ThisProgram());
-  prefix += " certify";
-  if (!arguments.implementation.empty()) {
-    std::error_code code;
-    const std::filesystem::path absolute = std::filesystem::absolute(implementation, code);
-    prefix += " --implementation " + certify::ShellQuoted(absolute.string());
-  }
-  return prefix;
+  std::error_code code;
+  const std::filesystem::path absolute = std::filesystem::absolute(implementation, code);
+  return prefix + " certify --implementation " + certify::ShellQuoted(absolute.string());
 }
+
+// The hosts that are certified where none is named.
+constexpr char kRunner[] = "conformance/clauses/runner";
+constexpr const char* kOurHosts[] = {"core/libutrace.so"};
 
 }  // namespace
 
@@ -36,28 +41,55 @@ int RunCertify(const CertifyArguments& arguments) {
   const Companions companions = Companions::OfThisProgram();
   certify::CertifyOptions options;
   std::string error;
-  options.implementation = arguments.implementation;
   options.runner = arguments.runner;
-  if (options.implementation.empty()) {
-    options.implementation = companions.Find("core/libutrace.so", &error);
+  for (const std::string& path : arguments.implementations) {
+    options.implementations.push_back({path, ReproducePrefix(path)});
+  }
+  if (options.implementations.empty()) {
+    for (const char* host : kOurHosts) {
+      const std::string path = error.empty() ? companions.Find(host, &error) : "";
+      options.implementations.push_back({path, ReproducePrefix(path)});
+    }
   }
   if (options.runner.empty() && error.empty()) {
-    options.runner = companions.Find("conformance/clauses/runner", &error);
+    options.runner = companions.Find(kRunner, &error);
     if (error.empty()) options.puppet = companions.Find("conformance/puppet/puppet", &error);
   }
   if (!error.empty()) {
     fputs(fmt::format("utrace certify: {}\n", error).c_str(), stderr);
     return certify::ExitStatus(certify::Overall::kBroken);
   }
+  options.waivers = arguments.waivers;
   options.only = arguments.only;
   options.report_dir = arguments.report;
   options.jobs = arguments.jobs;
-  options.reproduce_prefix = ReproducePrefix(arguments, options.implementation);
   options.tool_version = kVersion;
 
   const certify::CertifyOutcome outcome = certify::Certify(options);
   if (outcome.signal != 0) DieBySignal(outcome.signal);
   return outcome.exit_status;
+}
+
+int RunCheck(const CheckArguments& arguments) {
+  if (!certify::IsCertificate(arguments.path)) {
+    return history::CheckFile(arguments.path, stdout, stderr);
+  }
+  const Companions companions = Companions::OfThisProgram();
+  std::string error;
+  std::string runner = arguments.runner;
+  if (runner.empty()) runner = companions.Find(kRunner, &error);
+  // Which tests there must be, the program says that holds them.
+  certify::Suite suite;
+  suite.table = &certify::ClauseTable::BuiltIn();
+  suite.covered.assign(std::begin(certify::kCoveredChapters), std::end(certify::kCoveredChapters));
+  if (error.empty() && !certify::ListAllTests(runner, *suite.table, &suite.tests, &error)) {
+    error += ". A certificate is checked against the tests of the suite";
+  }
+  if (!error.empty()) {
+    fputs(fmt::format("utrace check: {}\n", error).c_str(), stderr);
+    return certify::kCheckUnreadable;
+  }
+  return certify::CheckCertificate(suite, arguments.path, stdout, stderr);
 }
 
 }  // namespace utrace::cli

@@ -1,4 +1,4 @@
-// utrace certify: finds what the driver needs, and runs it.
+// utrace certify and utrace check: find what the driver needs, and run it.
 #ifndef CLI_CERTIFY_COMMAND_H_
 #define CLI_CERTIFY_COMMAND_H_
 
@@ -8,15 +8,24 @@
 namespace utrace::cli {
 
 struct CertifyArguments {
-  std::string implementation;  // empty: our own
+  std::vector<std::string> implementations;  // empty: our own
   std::vector<std::string> only;
-  std::string report;  // empty: a new directory here
+  std::string report;   // empty: a new directory here
+  std::string waivers;  // a file; empty: none
   int jobs = 2;
   std::string runner;  // empty: our own; others serve tests of the driver
 };
 
 // Returns the exit status. Dies of the signal if one ended the run.
 int RunCertify(const CertifyArguments& arguments);
+
+struct CheckArguments {
+  std::string path;    // of a certificate or its directory, or of a history
+  std::string runner;  // as above
+};
+
+// Returns the exit status.
+int RunCheck(const CheckArguments& arguments);
 
 }  // namespace utrace::cli
 

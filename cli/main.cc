@@ -15,7 +15,6 @@
 #include "cli/certify_command.h"
 #include "cli/run_command.h"
 #include "cli/version.h"
-#include "conformance/history/check_file.h"
 #include "core/utrace.h"
 #include "engines/registry.h"
 #include "fmt/core.h"
@@ -37,19 +36,31 @@ Examples:
   utrace certify                                certify the built-in implementation
   utrace certify --implementation ./libother.so certify another one
   utrace certify --only ATT,CTL-20              some clauses: all of a family, a single one
-  utrace check history.jsonl                    judge a recorded history)";
+  utrace check history.jsonl                    judge a recorded history
+  utrace check utrace-certificate-20260901T120000Z
+                                                see whether a certificate is whole, and a pass)";
 
 constexpr char kCertifyFooter[] = R"(
 IDs of --only: a clause (ATT-05), a family of clauses (ATT), a chapter of the specification (3), a
 test (ATT_05.LookupOfNothingIsEnoent). A run with a selection writes a report, not a certificate.
 
-Exit status: 0 certified; 1 a clause is broken; 2 wrong use; 3 the implementation cannot be loaded,
-crashes at once, or hangs; 4 the suite could not do its work.)";
+A line of --waivers FILE names a clause and says why it is not kept: "CTL-22 our kernel restarts the
+call". A waiver that was not needed makes the run BROKEN. '#' begins a comment.
+
+The certificate is a directory: certificate.json, junit.xml, the results that they are derived from,
+logs of what did not pass. `utrace check DIR` derives them again.
+
+Exit status: 0 certified; 1 a MUST clause is broken, or was tested on no host; 2 wrong use; 3 an
+implementation cannot be loaded, crashes at once, or hangs; 4 the suite could not do its work;
+5 certified but for waived clauses.)";
 
 constexpr char kCheckFooter[] = R"(
-Certificates cannot be checked yet.
-Exit status: 0 no breach; 1 a clause was broken; 2 wrong use; 3 the file cannot be read or is no
-history, or the verdict cannot be written.)";
+PATH is a history; or the directory of a certificate, or the certificate.json in it. A certificate is
+rejected if it was edited or is not whole, lacks a clause, was made with a selection, or is no pass.
+
+Exit status: 0 no breach, or a whole certificate that is a pass; 1 a clause was broken, or the
+certificate is rejected; 2 wrong use; 3 the file cannot be read or is malformed, or the verdict cannot
+be written.)";
 
 constexpr char kRunFooter[] = R"(
 The exit status is the command's; if a signal killed the command, utrace dies of the same. 125: utrace
@@ -106,8 +117,14 @@ int Main(int argc, char** argv) {
   CLI::App* certify_app =
       app.add_subcommand("certify", "prove that an implementation keeps the contract");
   certify_app
-      ->add_option("--implementation", certify.implementation,
-                   "the shared object to test; without it, our own")
+      ->add_option("--implementation", certify.implementations,
+                   "the shared object to test (again: several in one certificate); without it, our "
+                   "own")
+      ->allow_extra_args(false)
+      ->type_name("FILE");
+  certify_app
+      ->add_option("--waivers", certify.waivers,
+                   "clauses that the implementation need not keep (see below)")
       ->type_name("FILE");
   certify_app->add_option("--only", certify.only, "test only these (see below)")
       ->delimiter(',')
@@ -115,7 +132,7 @@ int Main(int argc, char** argv) {
       ->type_name("ID[,ID]");
   certify_app
       ->add_option("--report", certify.report,
-                   "directory for certificate, XML and logs; without it, "
+                   "directory for the certificate; without it, "
                    "./utrace-certificate-<time>")
       ->type_name("DIR");
   certify_app->add_option("--jobs", certify.jobs, "tests to run at a time")
@@ -126,10 +143,13 @@ int Main(int argc, char** argv) {
   certify_app->add_option("--runner", certify.runner)->group("");
   certify_app->footer(kCertifyFooter);
 
-  std::string history;
-  CLI::App* check_app = app.add_subcommand(
-      "check", "judge a recorded history (docs/history.md) by the ordering clauses");
-  check_app->add_option("FILE", history, "the history")->required()->type_name("");
+  CheckArguments check;
+  CLI::App* check_app =
+      app.add_subcommand("check", "judge a recorded history (docs/history.md), or a certificate");
+  check_app->add_option("PATH", check.path, "the history or certificate")
+      ->required()
+      ->type_name("");
+  check_app->add_option("--runner", check.runner)->group("");
   check_app->footer(kCheckFooter);
 
   RunArguments run;
@@ -165,8 +185,7 @@ int Main(int argc, char** argv) {
             stderr);
       return kExitUsage;
     }
-    return certify_app->parsed() ? RunCertify(certify)
-                                 : history::CheckFile(history, stdout, stderr);
+    return certify_app->parsed() ? RunCertify(certify) : RunCheck(check);
   }
   run.command = run_app->remaining();
   // In `utrace run grep -- -x` the dashes are grep's.

@@ -84,13 +84,41 @@ TEST_F(UsageTest, HasAnExitStatusForEachEnd) {
       << output_;
   EXPECT_EQ(Certify("ATT_05.Pass", "--only ATT-055"), 2);
   EXPECT_TRUE(Says("did you mean ATT-05?")) << output_;
-  EXPECT_EQ(Certify("ATT_05.Pass", "--implementation none.so"), 2) << "given twice";
-  EXPECT_EQ(Certify("ATT_05.Pass", "--report r"), 4);
-  EXPECT_TRUE(Says("MUST clauses without a test")) << output_;
+  EXPECT_EQ(Certify("ATT_05.Pass", "--report r"), 1);
+  EXPECT_TRUE(Says("MUST clauses were tested on no host")) << output_;
   EXPECT_EQ(Status("FAKE_LIST=ATT_05.Pass $utrace certify --implementation none.so --report r "
                    "--runner $runfiles/conformance/certify/fake_runner.sh"),
             3);
   EXPECT_TRUE(Says("none.so: the implementation cannot be read")) << output_;
+}
+
+TEST_F(UsageTest, TakesSeveralImplementations) {
+  EXPECT_EQ(
+      Certify("ATT_05.Pass ATT_06.NotHosted", "--only ATT --report r --implementation none.so"), 3);
+  EXPECT_TRUE(Says("host: none.so: the implementation cannot be read")) << output_;
+  EXPECT_TRUE(Says("chapter, on host live ")) << output_;
+}
+
+TEST_F(UsageTest, TakesWaivers) {
+  EXPECT_EQ(Certify("ATT_05.Fail", "--only ATT-05 --report r --waivers <(echo ATT-05 ticket)"), 5);
+  EXPECT_TRUE(Says("verdict: PASS WITH WAIVERS: ATT-05 not kept, as declared")) << output_;
+}
+
+TEST_F(UsageTest, ChecksACertificate) {
+  const std::string check =
+      "FAKE_LIST=ATT_05.Pass $utrace check --runner $runfiles/conformance/certify/fake_runner.sh ";
+  EXPECT_EQ(Certify("ATT_05.Pass", "--only ATT-05 --report r"), 0) << output_;
+  EXPECT_EQ(Status(check + "r"), 1);
+  EXPECT_TRUE(Says("r: it was made with a selection, so it certifies nothing: --only ATT-05\n"))
+      << output_;
+  EXPECT_TRUE(Says("the certificate is rejected\n")) << output_;
+  EXPECT_EQ(Status(check + "r/certificate.json"), 1) << output_;
+  EXPECT_EQ(Certify("ATT_05.Pass", "--report r"), 1) << output_;
+  EXPECT_EQ(Status(check + "r"), 1);
+  EXPECT_TRUE(Says("r: ATT-01 was tested on no host (no test)\n")) << output_;
+  EXPECT_EQ(Status("rm r/results.jsonl; " + check + "r"), 3);
+  EXPECT_TRUE(Says("r: results.jsonl is missing")) << output_;
+  EXPECT_EQ(Status(check + "."), 3) << output_;
 }
 
 TEST_F(UsageTest, DiesOfTheSignalThatEndsARun) {

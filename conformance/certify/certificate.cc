@@ -14,12 +14,13 @@ Json Totals(const ChapterTotals& totals) {
           {"failed", totals.of(Verdict::kFail)},
           {"broken", totals.of(Verdict::kBroken)},
           {"unsupported", totals.of(Verdict::kUnsupported)},
+          {"not_applicable", totals.of(Verdict::kNotApplicable)},
           {"not_run", totals.of(Verdict::kNotRun)}};
 }
 
-Json Chapters(const ClauseTable& table, const Report& report) {
+Json Chapters(const std::vector<ChapterTotals>& all) {
   Json chapters = Json::array();
-  for (const ChapterTotals& totals : TotalsByChapter(table, report)) {
+  for (const ChapterTotals& totals : all) {
     Json chapter = {{"chapter", totals.chapter->number}, {"title", totals.chapter->title}};
     chapter.update(Totals(totals));
     chapters.push_back(std::move(chapter));
@@ -27,31 +28,74 @@ Json Chapters(const ClauseTable& table, const Report& report) {
   return chapters;
 }
 
-Json Test(const Report& report, const TestResult& result) {
+Json Untested(const std::vector<UntestedClause>& clauses) {
+  Json list = Json::array();
+  for (const UntestedClause& clause : clauses) {
+    list.push_back({{"id", clause.clause}, {"reason", clause.reason}});
+  }
+  return list;
+}
+
+Json Host(const ClauseTable& table, const HostReport& host) {
+  Json limits = Json::array();
+  for (const auto& [name, description] : host.facts.declared_limits) {
+    limits.push_back({{"name", name}, {"description", description}});
+  }
+  const std::vector<ChapterTotals> chapters = TotalsByChapter(table, host);
+  return {{"name", host.name},
+          {"kind", host.facts.kind},
+          {"verdict", OverallName(host.overall)},
+          {"reason", host.reason},
+          {"implementation",
+           {{"path", host.path},
+            {"sha256", host.sha256},
+            {"api_version", host.facts.api_version},
+            {"target_version", host.facts.target_version},
+            {"capabilities", host.facts.capabilities},
+            {"declared_limits", std::move(limits)}}},
+          {"reproduce", host.reproduce},
+          {"seconds", host.seconds},
+          {"totals", Totals(Sum(chapters))},
+          {"chapters", Chapters(chapters)},
+          {"untested_must_clauses", Untested(host.untested_must)}};
+}
+
+Json Test(const HostReport& host, const TestResult& result) {
   Json test = {{"id", result.test.id},
+               {"host", host.name},
                {"verdict", VerdictName(result.verdict)},
                {"milliseconds", result.milliseconds},
-               {"reproduce", report.Reproduce(result.test)}};
-  if (!result.expected.empty()) test["expected"] = result.expected;
-  if (!result.seen.empty()) test["seen"] = result.seen;
-  if (!result.message.empty()) test["message"] = result.message;
-  if (!result.log.empty()) test["log"] = result.log;
+               {"reproduce", host.Reproduce(result)}};
+  const auto add = [&](const char* name, const std::string& value) {
+    if (!value.empty()) test[name] = value;
+  };
+  add("needs", result.needs);
+  add("expected", result.expected);
+  add("seen", result.seen);
+  add("message", result.message);
+  add("witness", result.witness);
+  add("schedule", result.schedule);
+  add("log", result.log);
+  add("history", result.history);
   return test;
 }
 
-// Every clause that has tests in the run.
+// Every clause of the specification; of a selection those that have tests in the run.
 Json Clauses(const ClauseTable& table, const Report& report) {
   Json clauses = Json::array();
   for (const Clause& clause : table.clauses()) {
     Json tests = Json::array();
-    for (const TestResult& result : report.results) {
-      if (result.test.clause == clause.id) tests.push_back(Test(report, result));
+    for (const HostReport& host : report.hosts) {
+      for (const TestResult& result : host.results) {
+        if (result.test.clause == clause.id) tests.push_back(Test(host, result));
+      }
     }
-    if (tests.empty()) continue;
+    if (tests.empty() && report.IsSelection()) continue;
     Json entry = {{"id", clause.id},
                   {"level", LevelName(clause.level)},
                   {"chapter", clause.chapter},
                   {"requirement", clause.text},
+                  {"state", ClauseStateName(StateOf(report, nullptr, clause))},
                   {"tests", std::move(tests)}};
     if (!clause.kind.empty()) entry["kind"] = clause.kind;
     clauses.push_back(std::move(entry));
@@ -59,19 +103,22 @@ Json Clauses(const ClauseTable& table, const Report& report) {
   return clauses;
 }
 
-Json DeclaredLimits(const Implementation& implementation) {
-  Json limits = Json::array();
-  for (const auto& [name, description] : implementation.declared_limits) {
-    limits.push_back({{"name", name}, {"description", description}});
+Json Waivers(const Report& report) {
+  Json waivers = Json::array();
+  for (const Waiver& waiver : report.waivers) {
+    const bool needed =
+        std::find(report.waived.begin(), report.waived.end(), waiver.clause) != report.waived.end();
+    waivers.push_back({{"clause", waiver.clause}, {"reason", waiver.reason}, {"needed", needed}});
   }
-  return limits;
+  return waivers;
 }
 
 }  // namespace
 
 std::string CertificateJson(const ClauseTable& table, const Report& report) {
-  const Implementation& implementation = report.implementation;
   const Machine& machine = report.machine;
+  Json hosts = Json::array();
+  for (const HostReport& host : report.hosts) hosts.push_back(Host(table, host));
   // A selection says nothing about the whole contract, whatever its verdict.
   Json document = {{"format", kCertificateFormat},
                    {"kind", report.IsSelection() ? "selection" : "certificate"},
@@ -79,21 +126,16 @@ std::string CertificateJson(const ClauseTable& table, const Report& report) {
                    {"reason", report.reason},
                    {"selection", report.selection},
                    {"tool", {{"name", "utrace certify"}, {"version", report.tool_version}}},
+                   {"specification", {{"sha256", report.spec_sha256}}},
                    {"date", report.date},
-                   {"seconds", report.seconds},
-                   {"implementation",
-                    {{"path", implementation.path},
-                     {"sha256", implementation.sha256},
-                     {"api_version", implementation.api_version},
-                     {"declared_limits", DeclaredLimits(implementation)}}},
                    {"machine",
                     {{"kernel", machine.kernel},
                      {"machine", machine.machine},
                      {"host", machine.host},
                      {"cpus", machine.cpus}}},
-                   {"totals", Totals(Sum(TotalsByChapter(table, report)))},
-                   {"chapters", Chapters(table, report)},
-                   {"untested_must_clauses", report.untested_must},
+                   {"waivers", Waivers(report)},
+                   {"hosts", std::move(hosts)},
+                   {"untested_must_clauses", Untested(report.untested_must)},
                    {"clauses", Clauses(table, report)}};
   // What implementations print and return need not be UTF-8.
   return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";

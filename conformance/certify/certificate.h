@@ -11,7 +11,7 @@
 namespace utrace::certify {
 
 // Changes whenever a reader would have to.
-inline constexpr std::string_view kCertificateFormat = "utrace-certificate-1";
+inline constexpr std::string_view kCertificateFormat = "utrace-certificate-2";
 
 std::string CertificateJson(const ClauseTable& table, const Report& report);
 

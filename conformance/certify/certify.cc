@@ -13,16 +13,21 @@
 #include <system_error>
 #include <utility>
 
+#include "conformance/certify/digest.h"
 #include "conformance/certify/driver.h"
 #include "conformance/certify/junit.h"
+#include "conformance/certify/package.h"
 #include "conformance/certify/progress.h"
+#include "conformance/certify/record.h"
 #include "conformance/certify/report.h"
 #include "conformance/certify/report_dir.h"
 #include "conformance/certify/runner.h"
 #include "conformance/certify/selection.h"
+#include "conformance/certify/spec_text.h"
 #include "conformance/certify/summary.h"
 #include "conformance/certify/supervise.h"
 #include "conformance/certify/text.h"
+#include "conformance/certify/waivers.h"
 
 namespace utrace::certify {
 namespace {
@@ -72,18 +77,22 @@ class ScratchDir {
 
 class Run {
  public:
-  explicit Run(const CertifyOptions& options) : options_(options), table_(*options.table) {
+  explicit Run(const CertifyOptions& options)
+      : options_(options), suite_{options.table, options.covered, {}} {
     setup_ = {.runner = Absolute(options.runner),
               .scratch = scratch_.path(),
               .test_deadline = options.test_deadline,
               .probe_deadline = options.probe_deadline};
-    report_.tool_version = options.tool_version;
-    report_.date = UtcTime("%Y-%m-%dT%H:%M:%SZ");
-    report_.machine = ThisMachine();
-    report_.selection = options.only;
-    report_.reproduce_prefix = options.reproduce_prefix;
-    report_.implementation.path = options.implementation;
-    report_.reason = "the run has not ended";
+    record_.tool_version = options.tool_version;
+    record_.spec_sha256 = Sha256(kSpecText);
+    record_.date = UtcTime("%Y-%m-%dT%H:%M:%SZ");
+    record_.machine = ThisMachine();
+    record_.selection = options.only;
+    for (const ImplementationOption& implementation : options.implementations) {
+      HostRecord& host = record_.hosts.emplace_back();
+      host.path = implementation.path;
+      host.reproduce = implementation.reproduce_prefix;
+    }
   }
 
   CertifyOutcome All() {
@@ -91,26 +100,23 @@ class Run {
     if (!options_.puppet.empty()) setenv("UTRACE_PUPPET", Absolute(options_.puppet).c_str(), 1);
 
     std::string error;
-    auto listed = ListTests(setup_, table_, &error);
+    if (!ReadWaivers(&error)) return Refuse(kExitUsage, error);
+    auto listed = ListTests(setup_, *suite_.table, &error);
     if (!listed) return Refuse(ExitStatus(Overall::kBroken), error);
-    auto chosen = SelectTests(*listed, options_.only, table_, &error);
+    suite_.tests = *std::move(listed);
+    auto chosen = SelectTests(suite_.tests, options_.only, *suite_.table, &error);
     if (!chosen) return Refuse(kExitUsage, error);
     tests_ = *std::move(chosen);
 
     const std::string path = options_.report_dir.empty()
                                  ? UtcTime("utrace-certificate-%Y%m%dT%H%M%SZ")
                                  : options_.report_dir;
-    dir_ = ReportDir::Open(path, table_, report_, &error);
+    dir_ = ReportDir::Open(path, suite_, record_, &error);
     if (dir_ == nullptr) return Refuse(kExitUsage, error);
 
-    ProbeOutcome probe = ProbeImplementation(setup_, options_.implementation);
-    if (probe.overall != Overall::kIncomplete) {
-      report_.overall = probe.overall;
-      report_.reason = probe.error;
-      return Conclude();
+    for (size_t n = 0; n < record_.hosts.size() && signal_ == 0; ++n) {
+      if (ProbeImplementation(setup_, &record_.hosts[n])) RunHost(n);
     }
-    report_.implementation = std::move(probe.implementation);
-    RunAll();
     return Conclude();
   }
 
@@ -120,49 +126,64 @@ class Run {
     return {.exit_status = status};
   }
 
-  void RunAll() {
+  bool ReadWaivers(std::string* error) {
+    if (options_.waivers.empty()) return true;
+    std::string reason;
+    std::string text;
+    if (!ReadWholeFile(options_.waivers, &text, &reason)) {
+      *error = fmt::format("the file of waivers {} cannot be read: {}", options_.waivers, reason);
+      return false;
+    }
+    auto waivers = ParseWaivers(text, *suite_.table, &reason);
+    if (!waivers) {
+      *error = fmt::format("the file of waivers {}: {}", options_.waivers, reason);
+      return false;
+    }
+    record_.waivers = *std::move(waivers);
+    return true;
+  }
+
+  void RunHost(size_t index) {
+    HostRecord& host = record_.hosts[index];
     const auto start = std::chrono::steady_clock::now();
-    DriverRequest request = {.setup = setup_,
-                             .implementation = report_.implementation.path,
-                             .tests = tests_,
-                             .jobs = options_.jobs};
-    request.on_result = [this](TestResult& result) {
-      if (result.verdict != Verdict::kPass) {
-        result.log = dir_->KeepLog(LogPath(setup_, result.test));
+    const std::string number = std::to_string(index + 1);
+    DriverRequest request = {
+        .setup = setup_, .implementation = host.path, .tests = tests_, .jobs = options_.jobs};
+    request.on_result = [&](const TestResult& result, Evidence* evidence) {
+      if (result.verdict != Verdict::kPass && result.verdict != Verdict::kNotApplicable) {
+        evidence->log =
+            dir_->Keep(LogPath(setup_, result.test), fmt::format("{}/{}", kLogs, number));
       }
     };
     DriverOutcome outcome;
     {
-      Progress progress(table_, tests_, options_.err, isatty(fileno(options_.err)) == 1);
+      const std::string label =
+          record_.hosts.size() > 1
+              ? fmt::format("{}: ", std::filesystem::path(host.path).filename().string())
+              : "";
+      Progress progress(*suite_.table, tests_, label, options_.err,
+                        isatty(fileno(options_.err)) == 1);
       outcome = RunTests(request, &progress);
     }
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-    report_.seconds = elapsed.count();
-    report_.results = std::move(outcome.results);
+    host.seconds = elapsed.count();
+    host.evidence = std::move(outcome.evidence);
+    host.ended = true;
+    host.signal = outcome.signal;
     signal_ = outcome.signal;
-    if (outcome.gave_up) {
-      report_.overall = Overall::kUnusable;
-      report_.reason = fmt::format(
-          "the implementation hangs: {} tests in a row did not end, so "
-          "the run was given up",
-          kHangsToGiveUp);
-    } else if (signal_ != 0) {
-      report_.overall = Overall::kIncomplete;
-      report_.reason = "ended by " + SignalText(signal_);
-    } else {
-      Judge(table_, options_.covered, &report_);
-    }
   }
 
   // The certificate first: a summary that cannot be printed must not cost it.
   CertifyOutcome Conclude() {
-    int status = ExitStatus(report_.overall);
     std::string error;
-    bool written = dir_->Write(table_, report_, &error);
+    Report report;
+    bool written = dir_->Write(record_, &report, &error);
     if (written && !options_.junit.empty()) {
-      written = WriteFile(options_.junit, JUnitXml(table_, report_), &error);
+      written = WriteFile(options_.junit, JUnitXml(*suite_.table, report), &error);
     }
-    fputs(Summary(table_, report_, dir_->path(), dir_->certificate()).c_str(), options_.out);
+    int status = ExitStatus(report.overall);
+    const std::string certificate = dir_->PathOf(kCertificateFile);
+    fputs(Summary(*suite_.table, report, dir_->path(), certificate).c_str(), options_.out);
     fflush(options_.out);
     if (!written) {
       fputs(fmt::format("utrace certify: {}\n", error).c_str(), options_.err);
@@ -172,10 +193,10 @@ class Run {
   }
 
   const CertifyOptions& options_;
-  const ClauseTable& table_;
+  Suite suite_;
   ScratchDir scratch_;
   RunnerSetup setup_;
-  Report report_;
+  RunRecord record_;
   std::vector<TestId> tests_;
   std::unique_ptr<ReportDir> dir_;
   int signal_ = 0;
@@ -184,5 +205,18 @@ class Run {
 }  // namespace
 
 CertifyOutcome Certify(const CertifyOptions& options) { return Run(options).All(); }
+
+bool ListAllTests(const std::string& runner, const ClauseTable& table, std::vector<TestId>* tests,
+                  std::string* error) {
+  const ScratchDir scratch;
+  if (!scratch.error().empty()) {
+    *error = scratch.error();
+    return false;
+  }
+  auto listed = ListTests({.runner = Absolute(runner), .scratch = scratch.path()}, table, error);
+  if (!listed) return false;
+  *tests = *std::move(listed);
+  return true;
+}
 
 }  // namespace utrace::certify

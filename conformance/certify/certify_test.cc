@@ -13,6 +13,8 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "conformance/certify/check.h"
+#include "conformance/certify/package.h"
 #include "conformance/certify/text.h"
 
 namespace utrace::certify {
@@ -34,10 +36,9 @@ class CertifyTest : public testing::Test {
     ASSERT_TRUE(table_) << error;
     options_.table = &*table_;
     options_.covered = {3};
-    options_.implementation = Object("good.so");
+    Implementations({"good.so"});
     options_.report_dir = dir_ + "/report";
     options_.runner = "conformance/certify/fake_runner.sh";
-    options_.reproduce_prefix = "utrace certify";
     options_.tool_version = "test";
     options_.out = Open("/out");
     options_.err = Open("/err");
@@ -55,6 +56,14 @@ class CertifyTest : public testing::Test {
     std::ofstream(path) << "an object";
     return path;
   }
+
+  void Implementations(const std::vector<std::string>& names) {
+    options_.implementations.clear();
+    for (const std::string& name : names) {
+      options_.implementations.push_back({Object(name), "utrace certify"});
+    }
+  }
+  std::string implementation() const { return options_.implementations[0].path; }
 
   // Runs the tests of `list`, which are separated by blanks.
   CertifyOutcome Run(const std::string& list) {
@@ -94,17 +103,18 @@ TEST_F(CertifyTest, WritesACertificate) {
   const json certificate = Certificate();
   EXPECT_EQ(certificate["verdict"], "PASS");
   EXPECT_EQ(certificate["kind"], "certificate");
-  EXPECT_EQ(certificate["implementation"]["path"], options_.implementation);
+  const json& host = certificate["hosts"][0];
+  EXPECT_EQ(host["implementation"]["path"], implementation());
   // Of "an object".
-  EXPECT_EQ(certificate["implementation"]["sha256"],
+  EXPECT_EQ(host["implementation"]["sha256"],
             "c44b27339f507e2e4c80dd9aa9d42ef740bc8b619e717f3aa45862de27874289");
-  EXPECT_EQ(certificate["implementation"]["api_version"], "20090421");
-  EXPECT_EQ(certificate["implementation"]["declared_limits"].size(), 2u);
-  EXPECT_EQ(certificate["totals"]["passed"], 3);
+  EXPECT_EQ(host["implementation"]["api_version"], "20090421");
+  EXPECT_EQ(host["implementation"]["declared_limits"].size(), 2u);
+  EXPECT_EQ(host["totals"]["passed"], 3);
   EXPECT_EQ(Entry("ATT_05.Pass1")["milliseconds"], 12.5);
   EXPECT_EQ(Entry("ATT_21.Fail")["seen"], "-ESRCH");
-  EXPECT_EQ(ReadFile(dir_ + "/report/logs/ATT_21.Fail.log"), "log of ATT_21.Fail\n");
-  EXPECT_FALSE(std::filesystem::exists(dir_ + "/report/logs/ATT_05.Pass1.log"));
+  EXPECT_EQ(ReadFile(dir_ + "/report/logs/1/ATT_21.Fail.log"), "log of ATT_21.Fail\n");
+  EXPECT_FALSE(std::filesystem::exists(dir_ + "/report/logs/1/ATT_05.Pass1.log"));
   EXPECT_NE(ReadFile(dir_ + "/report/junit.xml").find("failures=\"0\" errors=\"0\" skipped=\"2\""),
             std::string::npos);
   EXPECT_TRUE(Complains("chapter 3 Attaching: 3 of 4 tests passed")) << err();
@@ -121,7 +131,7 @@ TEST_F(CertifyTest, FailsWithAFailedMustClause) {
            "  seen           -ESRCH\n  message        file.cc:7 lookup\n"
            "  log            " +
            dir_ +
-           "/report/logs/ATT_06.Fail.log\n"
+           "/report/logs/1/ATT_06.Fail.log\n"
            "  reproduce      utrace certify --only ATT_06.Fail\n"))
       << out();
   EXPECT_EQ(Certificate()["verdict"], "FAIL");
@@ -193,16 +203,16 @@ TEST_F(CertifyTest, EndsInGoodOrderOnASignal) {
 }
 
 TEST_F(CertifyTest, WantsEveryMustClauseTested) {
-  EXPECT_EQ(Status("ATT_05.Pass REF_01.Pass"), 4);
-  EXPECT_TRUE(Says("\n  untested       ATT-06\n")) << out();
-  EXPECT_TRUE(Says("verdict: BROKEN: 1 MUST clause without a test")) << out();
+  EXPECT_EQ(Status("ATT_05.Pass REF_01.Pass"), 1);
+  EXPECT_TRUE(Says("\n  not tested     ATT-06: no test\n")) << out();
+  EXPECT_TRUE(Says("verdict: PARTIAL: 1 MUST clause was tested on no host")) << out();
 }
 
 TEST_F(CertifyTest, MarksASelection) {
   options_.only = {"ATT-06", "REF"};
   EXPECT_EQ(Status(kAllPass), 0);
   EXPECT_EQ(Certificate()["kind"], "selection");
-  EXPECT_EQ(Certificate()["totals"]["tests"], 2);
+  EXPECT_EQ(Certificate()["hosts"][0]["totals"]["tests"], 2);
   EXPECT_TRUE(Says("verdict: PASS (of a selection: this is no certificate)\nreport: ")) << out();
 }
 
@@ -251,21 +261,81 @@ TEST_F(CertifyTest, TellsWhyAnImplementationCannotBeTested) {
       {"oldversion.so", "it is built for version \"19990101\" of the interface"},
   };
   for (const auto& [name, text] : kCases) {
-    options_.implementation = Object(name);
+    Implementations({name});
     EXPECT_EQ(Status(kAllPass), 3) << name;
     const json certificate = Certificate();
     EXPECT_EQ(certificate["verdict"], "UNUSABLE") << name;
-    EXPECT_EQ(certificate["clauses"].size(), 0u) << name;
+    EXPECT_EQ(certificate["hosts"][0]["totals"]["tests"], 0) << name;
     const std::string reason = certificate["reason"];
-    EXPECT_TRUE(reason.starts_with(options_.implementation + ": " + text)) << reason;
+    EXPECT_TRUE(reason.starts_with(implementation() + ": " + text)) << reason;
     EXPECT_TRUE(Says("verdict: UNUSABLE: " + reason)) << out();
   }
-  options_.implementation = dir_ + "/none.so";
+  options_.implementations[0].path = dir_ + "/none.so";
   EXPECT_EQ(Status(kAllPass), 3);
   EXPECT_TRUE(Says("none.so: the implementation cannot be read: No such file or directory"));
-  options_.implementation = dir_;
+  options_.implementations[0].path = dir_;
   EXPECT_EQ(Status(kAllPass), 3);
   EXPECT_TRUE(Says("not a shared object: this is no regular file"));
+}
+
+TEST_F(CertifyTest, CertifiesSeveralHostsInOne) {
+  Implementations({"good.so", "hosted.so"});
+  EXPECT_EQ(Status("ATT_05.Pass ATT_06.NotHosted"), 0) << out();
+  const json certificate = Certificate();
+  EXPECT_EQ(certificate["hosts"][0]["name"], "live");
+  EXPECT_EQ(certificate["hosts"][1]["name"], "hosted");
+  EXPECT_EQ(certificate["hosts"][1]["implementation"]["capabilities"], json({"fork"}));
+  EXPECT_EQ(certificate["hosts"][1]["totals"]["not_applicable"], 1);
+  EXPECT_TRUE(Says("  not tested     ATT-06: needs exec\n")) << out();
+  EXPECT_TRUE(Complains("hosted.so: chapter 3 Attaching: 1 of 2 tests passed")) << err();
+
+  Implementations({"hosted.so", "hosted2.so"});
+  EXPECT_EQ(Status("ATT_05.Pass ATT_06.NotHosted"), 1) << out();
+  EXPECT_EQ(Certificate()["verdict"], "PARTIAL");
+  EXPECT_TRUE(Says("  on no host     ATT-06: hosted 1: needs exec; hosted 2: needs exec\n"))
+      << out();
+
+  // The others are tested all the same.
+  Implementations({"crash.so", "good.so"});
+  EXPECT_EQ(Status(kAllPass), 3) << out();
+  EXPECT_EQ(Certificate()["hosts"][0]["verdict"], "UNUSABLE");
+  EXPECT_EQ(Certificate()["hosts"][1]["verdict"], "PASS");
+}
+
+TEST_F(CertifyTest, ShowsWaivers) {
+  options_.waivers = dir_ + "/waivers";
+  std::ofstream(options_.waivers) << "ATT-06 see ticket 17\n";
+  EXPECT_EQ(Status("ATT_05.Pass ATT_06.Fail"), 5) << out();
+  EXPECT_TRUE(Says("WAIVED FAIL ATT-06 Fail (MUST)\n")) << out();
+  EXPECT_TRUE(Says("verdict: PASS WITH WAIVERS: ATT-06 not kept, as declared\n")) << out();
+  EXPECT_EQ(Certificate()["waivers"][0]["reason"], "see ticket 17");
+  EXPECT_EQ(Certificate()["clauses"][1]["state"], "WAIVED");
+
+  EXPECT_EQ(Status("ATT_05.Pass ATT_06.Pass"), 4) << out();
+  std::ofstream(options_.waivers) << "ATT-66 see ticket 17\n";
+  EXPECT_EQ(Status("ATT_05.Pass ATT_06.Fail"), kExitUsage);
+  EXPECT_TRUE(Complains("waivers: line 1: the specification has no clause")) << err();
+  options_.waivers = dir_ + "/none";
+  EXPECT_EQ(Status("ATT_05.Pass ATT_06.Fail"), kExitUsage);
+  EXPECT_TRUE(Complains("none cannot be read: No such file")) << err();
+}
+
+// What the run leaves is what the checker wants.
+TEST_F(CertifyTest, LeavesAPackageThatCheckAccepts) {
+  EXPECT_EQ(Status("ATT_05.Pass ATT_05.Crash2 ATT_06.Fail REF_01.Broken"), 1);
+  Suite suite = {&*table_, options_.covered, {}};
+  std::string error;
+  ASSERT_TRUE(ListAllTests(options_.runner, *table_, &suite.tests, &error)) << error;
+  EXPECT_EQ(CheckCertificate(suite, dir_ + "/report", options_.out, options_.err), kCheckRejected);
+  fflush(options_.err);
+  EXPECT_TRUE(err().ends_with("report: the verdict is FAIL: 2 tests of MUST clauses failed\n"))
+      << err();
+  EXPECT_EQ(Status(kAllPass), 0);
+  ASSERT_TRUE(ListAllTests(options_.runner, *table_, &suite.tests, &error)) << error;
+  EXPECT_EQ(CheckCertificate(suite, dir_ + "/report/certificate.json", options_.out, options_.err),
+            kCheckGood);
+  EXPECT_EQ(system(fmt::format("cd {}/report && sha256sum --quiet -c SHA256SUMS", dir_).c_str()),
+            0);
 }
 
 TEST_F(CertifyTest, TellsOfACertificateThatCannotBeWritten) {

@@ -23,8 +23,10 @@ std::string Environment(const char* name, const std::string& otherwise) {
 
 int Main(int argc, char** argv) {
   utrace::certify::CertifyOptions options;
+  std::string implementation;
   CLI::App app("Certifies an implementation by clause tests, as a Bazel test.");
-  app.add_option("--implementation", options.implementation, "the shared object")->required();
+  app.add_option("--implementation", implementation, "the shared object")->required();
+  app.add_option("--waivers", options.waivers, "clauses that it need not keep");
   app.add_option("--runner", options.runner, "the program that holds the tests")->required();
   app.add_option("--puppet", options.puppet, "the program that is traced");
   app.add_option("--only", options.only, "clauses, families, chapters, tests")->delimiter(',');
@@ -37,13 +39,14 @@ int Main(int argc, char** argv) {
       Environment("TEST_UNDECLARED_OUTPUTS_DIR", Environment("TEST_TMPDIR", ".")) + "/certificate";
   options.junit = Environment("XML_OUTPUT_FILE", "");
   options.tool_version = "bazel test";
-  std::string path = options.implementation;
+  std::string path = implementation;
   if (char* real = realpath(path.c_str(), nullptr)) {
     path = real;
     free(real);
   }
-  options.reproduce_prefix =
-      "./bazelw run //cli:utrace -- certify --implementation " + utrace::certify::ShellQuoted(path);
+  options.implementations = {
+      {implementation, "./bazelw run //cli:utrace -- certify --implementation " +
+                           utrace::certify::ShellQuoted(path)}};
 
   const utrace::certify::CertifyOutcome outcome = utrace::certify::Certify(options);
   if (outcome.signal != 0) {

@@ -49,12 +49,9 @@ class Driver {
       : request_(request), progress_(*progress) {}
 
   DriverOutcome Run() {
-    for (const TestId& test : request_.tests) {
-      outcome_.results.emplace_back().test = test;
-    }
-    while (outcome_.signal == 0 && !outcome_.gave_up) {
+    while (outcome_.signal == 0 && !GivesUp()) {
       while (running_.size() < static_cast<size_t>(request_.jobs) &&
-             next_ < outcome_.results.size() && !outcome_.gave_up) {
+             next_ < request_.tests.size() && !GivesUp()) {
         StartNext();
       }
       if (running_.empty()) break;
@@ -73,7 +70,7 @@ class Driver {
 
   void StartNext() {
     const size_t index = next_++;
-    const TestId& test = outcome_.results[index].test;
+    const TestId& test = request_.tests[index];
     unlink(ResultPath(request_.setup, test).c_str());
     progress_.Started(test);
     std::string error;
@@ -106,18 +103,23 @@ class Driver {
     running_ = std::move(still);
   }
 
+  bool GivesUp() const { return hangs_ >= kHangsToGiveUp; }
+
   void End(size_t index, const SuperviseOutcome& outcome) {
-    TestResult& result = outcome_.results[index];
-    const std::string log = LogPath(request_.setup, result.test);
-    const std::string told = ResultPath(request_.setup, result.test);
-    const TestId test = result.test;
-    result = InterpretTest(test, outcome, ReadFile(told), ReadFile(log));
-    if (request_.on_result) request_.on_result(result);
+    const TestId& test = request_.tests[index];
+    const std::string log = LogPath(request_.setup, test);
+    const std::string told = ResultPath(request_.setup, test);
+    Evidence& evidence = outcome_.evidence.emplace_back();
+    evidence.test = test.id;
+    evidence.end = outcome;
+    evidence.result = Utf8(ReadFile(told));
+    evidence.output = Utf8(std::string(LastLines(ReadFile(log), kOutputLines)));
+    const TestResult result = InterpretTest(test, evidence);
+    if (request_.on_result) request_.on_result(result, &evidence);
     unlink(log.c_str());
     unlink(told.c_str());
     progress_.Ended(result);
     hangs_ = result.hung ? hangs_ + 1 : 0;
-    if (hangs_ >= kHangsToGiveUp) outcome_.gave_up = true;
   }
 
   const DriverRequest& request_;

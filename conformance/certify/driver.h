@@ -12,24 +12,21 @@
 
 namespace utrace::certify {
 
-// After so many tests in a row that hang the rest would only cost time.
-inline constexpr int kHangsToGiveUp = 3;
-
 struct DriverRequest {
   RunnerSetup setup;
   std::string implementation;  // absolute
   std::vector<TestId> tests;
   int jobs = 2;
-  // Called with the result of each test that ended, before its log is removed.
-  std::function<void(TestResult&)> on_result;
+  // Called for each test that ended, before its log (LogPath) is removed.
+  std::function<void(const TestResult&, Evidence*)> on_result;
 };
 
 struct DriverOutcome {
-  std::vector<TestResult> results;  // one for each test, in the same order
-  bool gave_up = false;             // kHangsToGiveUp tests in a row hung; the others are NOT RUN
-  int signal = 0;                   // SIGINT, SIGTERM or SIGHUP ended the run; likewise
+  std::vector<Evidence> evidence;  // of the tests that ended, in that order
+  int signal = 0;                  // SIGINT, SIGTERM or SIGHUP ended the run
 };
 
+// After kHangsToGiveUp tests in a row that hang the others are not run.
 // The caller must be single-threaded (see Supervised). While it runs, the three signals above are
 // blocked and end the run in an orderly way; nothing that was started outlives the call.
 DriverOutcome RunTests(const DriverRequest& request, Progress* progress);

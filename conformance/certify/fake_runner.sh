@@ -29,17 +29,18 @@ if [ "$mode" = list ]; then
 fi
 
 if [ "$mode" = probe ]; then
-  version=20090421
+  version=20090421 kind=
   case $implementation in
     *nosymbols*) echo 'lacks these functions: utrace_control utrace_barrier' >&2; exit 3 ;;
     *crash*) kill -SEGV $$ ;;
     *hang*) sleep 1000 ;;
     *exits*) exit 0 ;;
     *oldversion*) version=19990101 ;;
+    *hosted*) kind='"host_kind":"hosted","target_version":1,"capabilities":["fork"],' ;;
   esac
   echo 'the implementation prints something'
-  printf '{"api_version":%s,"declared_limits":"LIM-01 no exit report\\nNO-BLOCKSTEP\\n"}' \
-    $version >"$result"
+  printf '{%s"api_version":%s,"declared_limits":"LIM-01 no exit report\\nNO-BLOCKSTEP\\n"}' \
+    "$kind" $version >"$result"
   exit 0
 fi
 
@@ -48,6 +49,12 @@ case ${filter#*.} in
   Pass*) answer PASS; exit 0 ;;
   Fail*) answer FAIL ',"expected":"-ENOENT","seen":"-ESRCH","message":"file.cc:7 lookup"'; exit 1 ;;
   Unsupported*) answer UNSUPPORTED ',"message":"LIM-01"'; exit 0 ;;
+  NotHosted*)
+    case $implementation in
+      hosted*) answer 'NOT APPLICABLE' ',"needs":"exec"' ;;
+      *) answer PASS ;;
+    esac
+    exit 0 ;;
   Broken*) answer BROKEN ',"message":"no puppet"'; exit 2 ;;
   Crash*) kill -SEGV $$ ;;
   LateCrash*) answer PASS; kill -ABRT $$ ;;

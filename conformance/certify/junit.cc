@@ -38,25 +38,33 @@ std::string Escaped(std::string_view text) {
   return escaped;
 }
 
-std::string Explained(const ClauseTable& table, const Report& report, const TestResult& result) {
+std::string Explained(const ClauseTable& table, const Report& report, const HostReport& host,
+                      const TestResult& result) {
   std::string text;
   if (const Clause* clause = table.Find(result.test.clause)) {
     text += fmt::format("{} {}: {}\n", clause->id, LevelName(clause->level), clause->text);
   }
+  const Waiver* waiver = report.FindWaiver(result.test.clause);
+  if (waiver != nullptr) text += "waived: " + waiver->reason + "\n";
+  if (!result.needs.empty()) text += "needs: " + result.needs + "\n";
   if (!result.expected.empty()) text += "expected: " + result.expected + "\n";
   if (!result.seen.empty()) text += "seen: " + result.seen + "\n";
   if (!result.message.empty()) text += result.message + "\n";
-  return text + "reproduce: " + report.Reproduce(result.test);
+  if (!result.witness.empty()) text += "witness: " + result.witness + "\n";
+  return text + "reproduce: " + host.Reproduce(result);
 }
 
-std::string_view Element(const ClauseTable& table, const TestResult& result) {
+std::string_view Element(const ClauseTable& table, const Report& report, const TestResult& result) {
   const Clause* clause = table.Find(result.test.clause);
+  const bool excused = (clause != nullptr && !IsCertified(clause->level)) ||
+                       report.FindWaiver(result.test.clause) != nullptr;
   switch (result.verdict) {
     case Verdict::kPass:
       return "";
     case Verdict::kFail:
-      return clause != nullptr && !IsCertified(clause->level) ? "skipped" : "failure";
+      return excused ? "skipped" : "failure";
     case Verdict::kUnsupported:
+    case Verdict::kNotApplicable:
       return "skipped";
     case Verdict::kBroken:
     case Verdict::kNotRun:
@@ -65,51 +73,92 @@ std::string_view Element(const ClauseTable& table, const TestResult& result) {
   return "error";
 }
 
-}  // namespace
-
-std::string JUnitXml(const ClauseTable& table, const Report& report) {
+// One <testsuite>, or the sum over all.
+struct Suite {
   std::string cases;
   size_t tests = 0;
   size_t failures = 0;
   size_t errors = 0;
   size_t skipped = 0;
-  for (const TestResult& result : report.results) {
-    ++tests;
-    cases += fmt::format(R"(    <testcase classname="{}" name="{}" time="{:.3f}")",
-                         Escaped(result.test.clause), Escaped(result.test.name),
-                         result.milliseconds / 1000);
-    const std::string_view element = Element(table, result);
-    if (element.empty()) {
-      cases += "/>\n";
-      continue;
-    }
-    if (element == "failure") ++failures;
-    if (element == "error") ++errors;
-    if (element == "skipped") ++skipped;
-    cases += fmt::format("><{} message=\"{}: {}\"/></testcase>\n", element,
-                         VerdictName(result.verdict), Escaped(Explained(table, report, result)));
-  }
-  auto add_error = [&](std::string_view name, std::string_view message) {
+  double seconds = 0;
+
+  void AddError(std::string_view name, std::string_view message) {
     ++tests;
     ++errors;
     cases += fmt::format(
         "    <testcase classname=\"run\" name=\"{}\"><error message=\"{}\"/></testcase>\n",
         Escaped(name), Escaped(message));
-  };
-  for (const std::string& clause : report.untested_must) {
-    add_error(clause, "no test for this MUST clause");
   }
-  if (report.overall != Overall::kPass && failures + errors == 0) {
-    add_error(OverallName(report.overall), report.reason);
+  void Add(const Suite& other) {
+    tests += other.tests;
+    failures += other.failures;
+    errors += other.errors;
+    skipped += other.skipped;
+    seconds += other.seconds;
   }
-  const std::string counts =
-      fmt::format(R"(name="utrace certify" tests="{}" failures="{}" errors="{}" skipped="{}" )"
-                  R"(time="{:.3f}")",
-                  tests, failures, errors, skipped, report.seconds);
+  std::string Attributes(std::string_view name) const {
+    return fmt::format(R"(name="{}" tests="{}" failures="{}" errors="{}" skipped="{}" )"
+                       R"(time="{:.3f}")",
+                       Escaped(name), tests, failures, errors, skipped, seconds);
+  }
+  std::string Xml(std::string_view name) const {
+    return fmt::format("  <testsuite {}>\n{}  </testsuite>\n", Attributes(name), cases);
+  }
+};
+
+Suite HostSuite(const ClauseTable& table, const Report& report, const HostReport& host) {
+  Suite suite;
+  suite.seconds = host.seconds;
+  for (const TestResult& result : host.results) {
+    ++suite.tests;
+    suite.cases += fmt::format(R"(    <testcase classname="{}" name="{}" time="{:.3f}")",
+                               Escaped(result.test.clause), Escaped(result.test.name),
+                               result.milliseconds / 1000);
+    const std::string_view element = Element(table, report, result);
+    if (element.empty()) {
+      suite.cases += "/>\n";
+      continue;
+    }
+    if (element == "failure") ++suite.failures;
+    if (element == "error") ++suite.errors;
+    if (element == "skipped") ++suite.skipped;
+    suite.cases +=
+        fmt::format("><{} message=\"{}: {}\"/></testcase>\n", element, VerdictName(result.verdict),
+                    Escaped(Explained(table, report, host, result)));
+  }
+  const bool passed = ExitStatus(host.overall) == 0 || host.overall == Overall::kPassWithWaivers;
+  if (!passed && suite.failures + suite.errors == 0) {
+    suite.AddError(OverallName(host.overall), host.reason);
+  }
+  return suite;
+}
+
+}  // namespace
+
+std::string JUnitXml(const ClauseTable& table, const Report& report) {
+  Suite sum;
+  std::string suites;
+  for (const HostReport& host : report.hosts) {
+    const Suite suite = HostSuite(table, report, host);
+    suites += suite.Xml(report.hosts.size() > 1 ? "utrace certify, " + host.name
+                                                : std::string("utrace certify"));
+    sum.Add(suite);
+  }
+  Suite whole;
+  for (const UntestedClause& untested : report.untested_must) {
+    if (report.FindWaiver(untested.clause) != nullptr) continue;
+    whole.AddError(untested.clause, "no test of this MUST clause: " + untested.reason);
+  }
+  const bool passed =
+      ExitStatus(report.overall) == 0 || report.overall == Overall::kPassWithWaivers;
+  if (!passed && sum.failures + sum.errors + whole.errors == 0) {
+    whole.AddError(OverallName(report.overall), report.reason);
+  }
+  if (whole.tests > 0) suites += whole.Xml("utrace certify, the whole");
+  sum.Add(whole);
   return fmt::format(
-      "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites {}>\n  <testsuite {}>\n{}"
-      "  </testsuite>\n</testsuites>\n",
-      counts, counts, cases);
+      "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites {}>\n{}</testsuites>\n",
+      sum.Attributes("utrace certify"), suites);
 }
 
 }  // namespace utrace::certify

@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <utility>
+
 namespace utrace::certify {
 namespace {
 
@@ -13,9 +15,13 @@ void Print(FILE* out, const std::string& text) {
 
 }  // namespace
 
-Progress::Progress(const ClauseTable& table, const std::vector<TestId>& tests, FILE* out,
-                   bool terminal)
-    : table_(table), out_(out), terminal_(terminal), total_(tests.size()) {
+Progress::Progress(const ClauseTable& table, const std::vector<TestId>& tests, std::string label,
+                   FILE* out, bool terminal)
+    : table_(table),
+      label_(std::move(label)),
+      out_(out),
+      terminal_(terminal),
+      total_(tests.size()) {
   for (const TestId& test : tests) {
     const int number = table.Find(test.clause)->chapter;
     ChapterState& state = chapters_[number];
@@ -41,9 +47,9 @@ void Progress::Ended(const TestResult& result) {
   state.milliseconds += result.milliseconds;
   if (result.verdict == Verdict::kPass) ++state.passed;
   if (--state.left == 0 && !terminal_) {
-    Print(out_,
-          fmt::format("chapter {} {}: {} of {} tests passed, {:.1f} s\n", state.chapter->number,
-                      state.chapter->title, state.passed, state.tests, state.milliseconds / 1000));
+    Print(out_, fmt::format("{}chapter {} {}: {} of {} tests passed, {:.1f} s\n", label_,
+                            state.chapter->number, state.chapter->title, state.passed, state.tests,
+                            state.milliseconds / 1000));
   }
   Refresh();
 }
@@ -51,7 +57,7 @@ void Progress::Ended(const TestResult& result) {
 void Progress::Refresh() {
   if (!terminal_) return;
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start_;
-  std::string line = fmt::format("test {}/{}  {:.0f} s", ended_, total_, elapsed.count());
+  std::string line = fmt::format("{}test {}/{}  {:.0f} s", label_, ended_, total_, elapsed.count());
   if (not_passed_ > 0) line += fmt::format("  {} not passed", not_passed_);
   line += "  " + youngest_;
   // One line stays one line also on a narrow terminal.

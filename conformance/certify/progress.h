@@ -16,7 +16,9 @@ namespace utrace::certify {
 // On a terminal one line that is kept up to date; elsewhere (a log) a line per finished chapter.
 class Progress {
  public:
-  Progress(const ClauseTable& table, const std::vector<TestId>& tests, FILE* out, bool terminal);
+  // `label` goes before what is said.
+  Progress(const ClauseTable& table, const std::vector<TestId>& tests, std::string label, FILE* out,
+           bool terminal);
   // Takes the progress line away.
   ~Progress();
 
@@ -36,6 +38,7 @@ class Progress {
   };
 
   const ClauseTable& table_;
+  const std::string label_;
   FILE* const out_;
   const bool terminal_;
   const size_t total_;

@@ -1,93 +1,113 @@
-// What a certification run found, and what follows from it.
+// What a certification run found, and what follows from it. All of it is derived from the record.
 #ifndef CONFORMANCE_CERTIFY_REPORT_H_
 #define CONFORMANCE_CERTIFY_REPORT_H_
 
 #include <array>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "conformance/certify/clause_table.h"
+#include "conformance/certify/interpret.h"
+#include "conformance/certify/record.h"
 #include "conformance/certify/selection.h"
 
 namespace utrace::certify {
 
-enum class Verdict {
-  kPass,
-  kFail,         // the implementation breaks the clause
-  kBroken,       // the kit could not set the scene: says nothing about the implementation
-  kUnsupported,  // a limit that the implementation declared
-  kNotRun,       // the run ended before
-};
-inline constexpr size_t kVerdicts = 5;
-std::string_view VerdictName(Verdict verdict);  // "PASS", "NOT RUN"
-
-struct TestResult {
-  TestId test;
-  Verdict verdict = Verdict::kNotRun;
-  std::string expected;
-  std::string seen;
-  std::string message;
-  double milliseconds = 0;
-  bool hung = false;
-  std::string log;  // file name of the kept output within the report directory; empty if none
-};
-
 enum class Overall {
   kPass,
-  kFail,        // a MUST clause is broken
-  kUnusable,    // the implementation cannot be loaded, or crashes or hangs too early for a verdict
-  kBroken,      // the suite could not do its work
-  kIncomplete,  // still running, or ended by a signal
+  kPassWithWaivers,  // but for what the implementer declared
+  kFail,             // a MUST clause is broken
+  kPartial,          // nothing failed, but a MUST clause was tested on no host
+  kUnusable,         // an implementation cannot be loaded, or crashes or hangs too early
+  kBroken,           // the suite could not do its work
+  kIncomplete,       // still running, or ended by a signal
 };
 std::string_view OverallName(Overall overall);
 // The exit status of a run that ended so.
 int ExitStatus(Overall overall);
 
-// Facts about the implementation under test.
-struct Implementation {
-  std::string path;  // absolute
-  std::string sha256;
-  std::string api_version;
-  // Name and description, as it declares them.
-  std::vector<std::pair<std::string, std::string>> declared_limits;
+// After so many tests in a row that hang the rest would only cost time.
+inline constexpr int kHangsToGiveUp = 3;
+
+// What is to be said about one clause: by its tests on one host, or on all of them.
+enum class ClauseState {
+  kPassed,
+  kFailed,
+  kWaived,  // failed, or was not tested, as its waiver declares
+  kBroken,
+  kNotRun,
+  kUnsupported,    // all its tests: a declared limit
+  kNotApplicable,  // all its tests: the host's tasks cannot do what they need
+  kUntested,       // it has no test in this run
+};
+inline constexpr size_t kClauseStates = 8;
+std::string_view ClauseStateName(ClauseState state);
+
+struct UntestedClause {
+  std::string clause;
+  std::string reason;  // "needs exec", "no test", ...
 };
 
-struct Machine {
-  std::string kernel;   // "Linux 6.1.0-18-amd64 #1 SMP ..."
-  std::string machine;  // "x86_64"
-  std::string host;
-  long cpus = 0;
+struct HostReport {
+  std::string name;  // "live", "hosted"; with a number if there are two of a kind
+  std::string path;
+  std::string sha256;
+  std::string reproduce;
+  Facts facts;
+  std::vector<TestResult> results;  // in the order of the specification
+  double seconds = 0;
+
+  // How the run of this host ended, if not in good order: kUnusable, kBroken or kIncomplete, and why.
+  std::optional<Overall> end;
+  std::string end_reason;
+
+  // Set by Judge.
+  Overall overall = Overall::kIncomplete;
+  std::string reason;
+  std::vector<UntestedClause> untested_must;  // on this host
+
+  // The shell command that runs one test again.
+  std::string Reproduce(const TestResult& result) const;
 };
-// Of this machine.
-Machine ThisMachine();
 
 struct Report {
   std::string tool_version;
+  std::string spec_sha256;
   std::string date;  // UTC, ISO 8601
-  Implementation implementation;
   Machine machine;
   std::vector<std::string> selection;  // as given; empty: the whole suite
-  std::string reproduce_prefix;        // a shell command that takes "--only ID" behind it
-  std::vector<TestResult> results;     // in the order of the specification
-  double seconds = 0;
+  std::vector<Waiver> waivers;
+  std::vector<HostReport> hosts;
 
-  // Set by Judge, or by whoever found a reason to end the run.
+  // Set by Judge.
   Overall overall = Overall::kIncomplete;
   std::string reason;
-  std::vector<std::string> untested_must;  // MUST clauses of covered chapters without a test
+  std::vector<UntestedClause> untested_must;  // on no host, though of a covered chapter
+  std::vector<std::string> waived;            // clauses whose waiver was needed
+  std::vector<std::string> unneeded_waivers;
 
   bool IsSelection() const { return !selection.empty(); }
-  // The shell command that runs one test again.
-  std::string Reproduce(const TestId& test) const;
+  const Waiver* FindWaiver(std::string_view clause) const;
 };
 
-// Decides report->overall and ->reason, unless the run was already found unusable. A run passes if
-// at least one test really ran, no MUST clause failed, nothing is broken or was not run, and (unless
-// it is a selection) each MUST clause of the `covered` chapters has a test.
+// All verdicts from the record. `tests`: all that were to be made, in the order of the specification;
+// one without evidence is NOT RUN. False, and *error, if the record holds evidence of a test that is
+// not among them, or holds one twice, or an impossible waiver.
+bool MakeReport(const ClauseTable& table, std::span<const int> covered,
+                const std::vector<TestId>& tests, const RunRecord& record, Report* report,
+                std::string* error);
+
+// Decides ->overall and ->reason of the hosts and of the report. A host passes if at least one test
+// really ran on it, no MUST clause failed and nothing is broken or was not run. A report passes if
+// all its hosts do and, unless it is a selection, each MUST clause of the `covered` chapters was
+// tested on a host. Waivers excuse failures and missing tests of their clauses, nothing else.
 void Judge(const ClauseTable& table, std::span<const int> covered, Report* report);
+
+// How the clause stands on one host, or, with `host` null, on all together.
+ClauseState StateOf(const Report& report, const HostReport* host, const Clause& clause);
 
 struct ChapterTotals {
   const Chapter* chapter = nullptr;
@@ -97,11 +117,13 @@ struct ChapterTotals {
   size_t of(Verdict verdict) const { return by_verdict[static_cast<size_t>(verdict)]; }
 };
 // One entry for each chapter that has tests in the run, in order.
-std::vector<ChapterTotals> TotalsByChapter(const ClauseTable& table, const Report& report);
+std::vector<ChapterTotals> TotalsByChapter(const ClauseTable& table, const HostReport& host);
 ChapterTotals Sum(const std::vector<ChapterTotals>& chapters);
 
 // `word` as one word of a shell command.
 std::string ShellQuoted(std::string_view word);
+// "1 test", "2 tests".
+std::string Counted(size_t count, std::string_view what);
 
 }  // namespace utrace::certify
 

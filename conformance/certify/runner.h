@@ -14,7 +14,9 @@
 #include <vector>
 
 #include "conformance/certify/clause_table.h"
+#include "conformance/certify/record.h"
 #include "conformance/certify/report.h"
+#include "conformance/certify/selection.h"
 #include "conformance/certify/supervise.h"
 
 namespace utrace::certify {
@@ -31,26 +33,16 @@ struct RunnerSetup {
 std::optional<std::vector<TestId>> ListTests(const RunnerSetup& setup, const ClauseTable& table,
                                              std::string* error);
 
-// What became of a first contact with an implementation.
-struct ProbeOutcome {
-  // kIncomplete: it can be tested. kUnusable: it cannot. kBroken: the runner cannot be used.
-  Overall overall = Overall::kIncomplete;
-  std::string error;  // what is wrong, with which file, and what to do
-  Implementation implementation;
-};
-ProbeOutcome ProbeImplementation(const RunnerSetup& setup, const std::string& path);
+// The first contact with the implementation host->path. Fills in the facts about it, and makes its
+// path absolute; or says in host->error what is wrong, with which file, and what to do, and returns
+// false.
+bool ProbeImplementation(const RunnerSetup& setup, HostRecord* host);
 
 // The supervised run of one test: its log and result lie in the scratch directory.
 SuperviseRequest TestRequest(const RunnerSetup& setup, const std::string& implementation,
                              const TestId& test);
 std::string LogPath(const RunnerSetup& setup, const TestId& test);
 std::string ResultPath(const RunnerSetup& setup, const TestId& test);
-
-// The verdict on a test whose run ended like this. `result_text` is what the runner left in the
-// result file (empty: nothing), `log` what it printed. Exit status and result must agree: a test
-// that claims success with neither is no pass.
-TestResult InterpretTest(const TestId& test, const SuperviseOutcome& outcome,
-                         const std::string& result_text, const std::string& log);
 
 }  // namespace utrace::certify
 

@@ -19,6 +19,21 @@ std::string ReadFile(const std::string& path) {
   return std::move(text).str();
 }
 
+bool ReadWholeFile(const std::string& path, std::string* text, std::string* error) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  text->clear();
+  ssize_t size = fd < 0 ? -1 : 1;
+  while (size > 0) {
+    char buffer[16384];
+    size = read(fd, buffer, sizeof(buffer));
+    if (size > 0) text->append(buffer, size);
+    if (size < 0 && errno == EINTR) size = 1;
+  }
+  if (size < 0) *error = strerror(errno);
+  if (fd >= 0) close(fd);
+  return size == 0;
+}
+
 bool WriteFile(const std::string& path, std::string_view content, std::string* error) {
   const std::string temporary = path + ".part";
   const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);

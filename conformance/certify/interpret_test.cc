@@ -1,4 +1,4 @@
-#include "conformance/certify/runner.h"
+#include "conformance/certify/interpret.h"
 
 #include <gtest/gtest.h>
 
@@ -20,8 +20,18 @@ std::string Told(const std::string& verdict) {
   return R"({"id":"ATT_05.Name","verdict":")" + verdict + R"(","milliseconds":7})";
 }
 
+TestResult Interpret(const SuperviseOutcome& end, const std::string& told,
+                     const std::string& output) {
+  Evidence evidence;
+  evidence.test = kTest.id;
+  evidence.end = end;
+  evidence.result = told;
+  evidence.output = output;
+  return InterpretTest(kTest, evidence);
+}
+
 Verdict VerdictOf(const SuperviseOutcome& outcome, const std::string& told) {
-  return InterpretTest(kTest, outcome, told, "the log").verdict;
+  return Interpret(outcome, told, "the log").verdict;
 }
 
 TEST(InterpretTest, BelievesAResultThatAgreesWithTheExitStatus) {
@@ -29,7 +39,7 @@ TEST(InterpretTest, BelievesAResultThatAgreesWithTheExitStatus) {
   EXPECT_EQ(VerdictOf(Exited(0), Told("UNSUPPORTED")), Verdict::kUnsupported);
   EXPECT_EQ(VerdictOf(Exited(1), Told("FAIL")), Verdict::kFail);
   EXPECT_EQ(VerdictOf(Exited(2), Told("BROKEN")), Verdict::kBroken);
-  EXPECT_EQ(InterpretTest(kTest, Exited(0), Told("PASS"), "").milliseconds, 7);
+  EXPECT_EQ(Interpret(Exited(0), Told("PASS"), "").milliseconds, 7);
 }
 
 TEST(InterpretTest, IsBrokenWhereTheyDisagreeOrTheResultIsUseless) {
@@ -54,10 +64,10 @@ TEST(InterpretTest, IsBrokenWhereTheyDisagreeOrTheResultIsUseless) {
 TEST(InterpretTest, CallsACrashAFailureWhateverTheResultSays) {
   SuperviseOutcome crashed;
   crashed.wait_status = 11;
-  TestResult result = InterpretTest(kTest, crashed, "", "first\nsecond\n");
+  TestResult result = Interpret(crashed, "", "first\nsecond\n");
   EXPECT_EQ(result.verdict, Verdict::kFail);
   EXPECT_EQ(result.message, "crashed by SIGSEGV in ATT_05.Name. Its last output:\nfirst\nsecond");
-  result = InterpretTest(kTest, crashed, Told("PASS"), "");
+  result = Interpret(crashed, Told("PASS"), "");
   EXPECT_EQ(result.verdict, Verdict::kFail);
   EXPECT_EQ(result.message, "crashed by SIGSEGV in ATT_05.Name, after its result.");
 }
@@ -66,11 +76,11 @@ TEST(InterpretTest, CallsAHangAFailure) {
   SuperviseOutcome killed;
   killed.timed_out = true;
   killed.milliseconds = 70'000;
-  TestResult result = InterpretTest(kTest, killed, Told("PASS"), "");
+  TestResult result = Interpret(killed, Told("PASS"), "");
   EXPECT_EQ(result.verdict, Verdict::kFail);
   EXPECT_TRUE(result.hung);
   EXPECT_EQ(result.message, "hung in ATT_05.Name: killed after 70 s.");
-  result = InterpretTest(kTest, Exited(4), "", "waits for callback");
+  result = Interpret(Exited(4), "", "waits for callback");
   EXPECT_TRUE(result.hung);
   EXPECT_EQ(result.message, "hung in ATT_05.Name. Its last output:\nwaits for callback");
 }
@@ -78,10 +88,51 @@ TEST(InterpretTest, CallsAHangAFailure) {
 TEST(InterpretTest, IsBrokenIfTheRunnerCannotRun) {
   SuperviseOutcome none;
   none.error = "it cannot be executed: Exec format error";
-  const TestResult result = InterpretTest(kTest, none, "", "");
+  const TestResult result = Interpret(none, "", "");
   EXPECT_EQ(result.verdict, Verdict::kBroken);
   EXPECT_EQ(result.message,
             "the runner could not be run: it cannot be executed: Exec format error");
+}
+
+TEST(InterpretTest, KnowsTestsThatAreNotForAHost) {
+  const std::string told =
+      R"({"id":"ATT_05.Name","verdict":"NOT APPLICABLE","needs":"exec","message":"no exec"})";
+  const TestResult result = Interpret(Exited(0), told, "");
+  EXPECT_EQ(result.verdict, Verdict::kNotApplicable);
+  EXPECT_EQ(result.needs, "exec");
+  EXPECT_EQ(VerdictOf(Exited(1), told), Verdict::kBroken);
+  EXPECT_EQ(VerdictOf(Exited(0), Told("NOT APPLICABLE")), Verdict::kBroken) << "it needs nothing";
+}
+
+TEST(InterpretTest, KeepsWhatTheTestToldOfItsHistory) {
+  const TestResult result = Interpret(
+      Exited(1),
+      R"({"id":"ATT_05.Name","verdict":"FAIL","schedule":"random:7","witness":"two exits"})", "");
+  EXPECT_EQ(result.schedule, "random:7");
+  EXPECT_EQ(result.witness, "two exits");
+}
+
+// What implementations print reaches this code, and a nested value without end must not end it.
+TEST(InterpretTest, StandsDeepNesting) {
+  const std::string deep = std::string(1'000'000, '[') + std::string(1'000'000, ']');
+  EXPECT_EQ(VerdictOf(Exited(0), R"({"id":"ATT_05.Name","verdict":"PASS","seen":)" + deep + "}"),
+            Verdict::kPass);
+  EXPECT_EQ(VerdictOf(Exited(0), deep), Verdict::kBroken);
+}
+
+TEST(ReadFacts, KnowsBothKindsOfHost) {
+  const Facts live =
+      ReadFacts(R"({"api_version":20090421,"declared_limits":"LIM-01 late\nLIM-02"})");
+  EXPECT_EQ(live.kind, "live");
+  EXPECT_EQ(live.api_version, "20090421");
+  ASSERT_EQ(live.declared_limits.size(), 2u);
+  EXPECT_EQ(live.declared_limits[0].second, "late");
+  const Facts hosted =
+      ReadFacts(R"({"host_kind":"hosted","capabilities":["fork","exec"],"target_version":1})");
+  EXPECT_EQ(hosted.kind, "hosted");
+  EXPECT_EQ(hosted.capabilities, (std::vector<std::string>{"fork", "exec"}));
+  EXPECT_EQ(hosted.target_version, "1");
+  EXPECT_EQ(ReadFacts("no JSON").kind, "");
 }
 
 }  // namespace
