@@ -168,8 +168,29 @@ CLAUSE_TEST(CTL_20, SigcontDoesNotEndAJobControlStopTakenOver) {
   AwaitHeld(engine);
   ExpectStaysHeld(engine, puppet, [&] { puppet.Kill(SIGCONT); });
   ExpectStaysHeld(engine, puppet, [&] { puppet.Kill(SIGCONT); });
+  EXPECT_EQ(1, engine.Count(What::kJctl)) << "the job control stop ended";
   EXPECT_EQ(0, engine.Control(UTRACE_RESUME));
   ExpectRuns(puppet);
+  engine.AwaitEnded(What::kJctl, 2);
+}
+
+// The task may not have come to the engine's stop yet when SIGCONT comes.
+CLAUSE_TEST(CTL_20, SigcontRightBehindTheStopDoesNotEndItEither) {
+  for (int round = 0; round < 20; ++round) {
+    Puppet& puppet = Spawn();
+    TestEngine engine("A");
+    ASSERT_EQ(0, engine.AttachTid(puppet.tid()));
+    ASSERT_EQ(0, engine.SetEvents(UTRACE_EVENT(JCTL)));
+    puppet.Kill(SIGSTOP);
+    engine.AwaitEnded(What::kJctl);
+    EXPECT_EQ(0, engine.Barrier());
+    ASSERT_EQ(0, engine.Control(UTRACE_STOP));
+    puppet.Kill(SIGCONT);
+    AwaitHeld(engine);
+    EXPECT_EQ(1, engine.Count(What::kJctl)) << "the job control stop ended";
+    EXPECT_EQ(0, engine.Control(UTRACE_RESUME));
+    engine.AwaitEnded(What::kJctl, 2);
+  }
 }
 
 CLAUSE_TEST(CTL_20, TheJobControlStopOutlastsAnEngineThatTookItOver) {

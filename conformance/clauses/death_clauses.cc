@@ -37,6 +37,17 @@ CLAUSE_TEST(DTH_01, OnceForEachWayToDie) {
   }
 }
 
+CLAUSE_TEST(DTH_01, OfAThreadThatNobodyWaitsFor) {
+  Puppet& puppet = Spawn();
+  PuppetThread& thread = puppet.SpawnThread();
+  TestEngine engine("A");
+  ASSERT_EQ(0, engine.AttachTid(thread.tid()));
+  ASSERT_EQ(0, engine.SetEvents(kDeath | kReap));
+  thread.BeginExit(0);
+  engine.AwaitEnded(What::kReap);
+  ExpectLog(engine.Log(), {What::kDeath, What::kReap});
+}
+
 CLAUSE_TEST(DTH_01, ForEveryEngineThatAsked) {
   Puppet& puppet = Spawn();
   TestEngine a("A");

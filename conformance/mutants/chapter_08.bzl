@@ -34,6 +34,35 @@ CHAPTER_08 = [
         replace = "engine.state == EngineObject::State::kDetached) return -EAGAIN;",
     ),
     mutant(
+        clause = "EXM-04",
+        name = "prepare_of_the_killed_is_einval",
+        wrong = "prepare on a task that SIGKILL woke gives -EINVAL",
+        file = "core/wait.cc",
+        find = "if (!engine.stop_committed) return -EAGAIN;",
+        replace = """if (!engine.stop_committed) {
+      return report_after_stop_ && pending_ == Pending::kNone ? -EINVAL : -EAGAIN;
+    }""",
+    ),
+    mutant(
+        clause = "EXM-05",
+        name = "stopped_task_cannot_be_read",
+        wrong = "the state of a stopped task can be reached in callbacks only",
+        file = "core/task.cc",
+        find = "if (Current() == this || held_) return 0;",
+        replace = "if (Current() == this) return 0;",
+    ),
+    mutant(
+        clause = "EXM-06",
+        name = "an_attach_counts_as_a_wakeup",
+        wrong = "finish takes the attach of another engine for a wake-up",
+        file = "core/attach.cc",
+        find = """  engine.was_attached = true;
+""",
+        replace = """  engine.was_attached = true;
+  ++hold_generation_;
+""",
+    ),
+    mutant(
         clause = "EXM-07",
         name = "finish_forgets_a_wakeup",
         wrong = "finish does not notice that the task woke and stopped again",
@@ -48,5 +77,13 @@ CHAPTER_08 = [
         file = "core/wait.cc",
         find = "if (!engine.stop_committed) return -EAGAIN;",
         replace = "if (!engine.stop_committed) return 0;",
+    ),
+    mutant(
+        clause = "EXM-08",
+        name = "prepare_does_not_wait",
+        wrong = "prepare does not wait for a task that is on its way to the stop",
+        file = "core/wait.cc",
+        find = "if (!engine.stop_committed) return -EAGAIN;",
+        replace = "return -EAGAIN;",
     ),
 ]
