@@ -1,4 +1,6 @@
 // BAD-*: arguments and results that make no sense.
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <unistd.h>
 
 #include <climits>
@@ -14,6 +16,22 @@ constexpr unsigned long kQuiesce = UTRACE_EVENT(QUIESCE);
 void ExpectRefused(long result, int line = __builtin_LINE()) {
   ExpectOneOf(result, {-EINVAL, -ESRCH}, __FILE__, line);
 }
+
+// While it lives, no signal reaches the calling thread.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before_);
+  }
+  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_;
+};
 
 }  // namespace
 
@@ -87,9 +105,18 @@ CLAUSE_TEST(BAD_01, NullOpsAndExaminer) {
   EXPECT_EQ(-EINVAL, AttachPid(pid, UTRACE_ATTACH_CREATE, nullptr, nullptr).error());
   EXPECT_EQ(-ENOENT, AttachTask(task, 0, nullptr, nullptr).error());
   TestEngine engine("A");
+  engine.On(What::kSyscallExit, AtMarker(UTRACE_STOP));
   ASSERT_EQ(0, engine.Attach(task));
+  ASSERT_EQ(0, engine.SetEvents(UTRACE_EVENT(SYSCALL_EXIT)));
   ExpectRefused(engine.Prepare(nullptr));
   ExpectRefused(engine.Finish(nullptr));
+  // Where nothing else is wrong with the call, too.
+  puppet.Begin(kMarker);
+  AwaitHeld(engine);
+  ExpectRefused(engine.Prepare(nullptr));
+  ExpectRefused(engine.Finish(nullptr));
+  EXPECT_EQ(0, engine.Control(UTRACE_RESUME));
+  EXPECT_EQ(nanny().pid(), puppet.Finish());
 }
 
 // ---- BAD-02 ------------------------------------------------------------------------------------
@@ -307,6 +334,26 @@ CLAUSE_TEST(BAD_06, ATracerCannotTraceItself) {
     error = AttachTask(task, UTRACE_ATTACH_CREATE, ops.get(), nullptr).error();
   }).join();
   EXPECT_EQ(-EPERM, error);
+}
+
+// Broken by: a look at the own process only.
+CLAUSE_TEST(BAD_06, NorOneThatTracesIt) {
+  Puppet& tracer = Spawn();
+  const SignalsBlocked no_stop_that_nobody_ends;
+  // Yama lets only those trace a process whom it names; without Yama this fails and is not needed.
+  prctl(PR_SET_PTRACER, tracer.pid());
+  if (tracer.Call(SYS_ptrace, PTRACE_SEIZE, gettid(), 0, 0) != 0) {
+    Broken("the puppet cannot trace this thread");
+  }
+  const OpsTable ops;
+  TaskRef task = Task(tracer);
+  EXPECT_EQ(-EPERM, AttachTask(task, UTRACE_ATTACH_CREATE, ops.get(), nullptr).error());
+  EXPECT_EQ(-ENOENT, AttachTask(task, 0, nullptr, nullptr).error());
+  // Who traces nobody can be attached to again; the end of a tracer ends its tracing.
+  tracer.Destroy();
+  Puppet& other = Spawn();
+  TestEngine engine("A");
+  EXPECT_EQ(0, engine.AttachTid(other.tid()));
 }
 
 CLAUSE_TEST(BAD_06, NotFromACallbackEither) {

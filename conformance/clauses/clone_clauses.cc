@@ -42,6 +42,36 @@ CLAUSE_TEST(CLN_01, OnceInTheParentWithFlagsAndChild) {
   }
 }
 
+// Broken by: flags that are taken from where clone has them.
+CLAUSE_TEST(CLN_01, FlagsOfClone3) {
+  Puppet& puppet = Spawn();
+  // Where the kernel has no such call there is nothing to see.
+  if (puppet.Call(SYS_clone3, 0, 0) == -ENOSYS) return;
+  // struct clone_args, first version: flags, pidfd, child_tid, parent_tid, exit_signal, and three for
+  // the stack and the thread's storage.
+  const uint64_t arguments[8] = {CLONE_FS, 0, 0, 0, SIGCHLD, 0, 0, 0};
+  memcpy(puppet.Scratch(), arguments, sizeof(arguments));
+  TestEngine engine("A");
+  engine.On(What::kSyscallEntry, [&](Report& report) -> uint32_t {
+    if (report.syscall == SYS_clone) {
+      const uint64_t changed[2] = {puppet.ScratchAddress(), sizeof(arguments)};
+      EXPECT_EQ(0, api().utrace_syscall_set_arguments(report.task, 0, 2, changed));
+      EXPECT_EQ(0, api().utrace_syscall_set_number(report.task, SYS_clone3));
+    }
+    return PassThrough(report);
+  });
+  ASSERT_EQ(0, engine.AttachTid(puppet.tid()));
+  ASSERT_EQ(0, engine.SetEvents(UTRACE_EVENT(CLONE) | UTRACE_EVENT(SYSCALL_ENTRY)));
+  PuppetThread& child = puppet.BeginClone(SIGCHLD);
+  child.AwaitReady();
+  EXPECT_EQ(child.tid(), puppet.Finish());
+  const std::vector<Report> log = engine.Log(What::kClone);
+  ASSERT_EQ(1U, log.size());
+  constexpr unsigned long kKnown = CLONE_VFORK | CLONE_VM | CLONE_THREAD | CLONE_FS;
+  EXPECT_EQ(static_cast<unsigned long>(CLONE_FS), log[0].clone_flags & kKnown);
+  EXPECT_EQ(child.tid(), log[0].child_tid);
+}
+
 CLAUSE_TEST(CLN_01, BeforeTheParentsCallReturns) {
   for (const Birth birth : kBirths) {
     SCOPED_TRACE(BirthName(birth));
@@ -240,6 +270,18 @@ CLAUSE_TEST(CLN_04, RefusedByTheKernel) {
       EXPECT_NE(UTRACE_EVENT(CLONE), report.event);
     }
   }
+}
+
+// Broken by: an implementation that takes the call for the clone.
+CLAUSE_TEST(CLN_04, RefusedWhereTheCallIsReported) {
+  Puppet& puppet = Spawn();
+  TestEngine engine("A");
+  ASSERT_EQ(0, engine.AttachTid(puppet.tid()));
+  ASSERT_EQ(0, engine.SetEvents(UTRACE_EVENT(CLONE) | UTRACE_EVENT_SYSCALL));
+  EXPECT_EQ(-EINVAL, puppet.Call(SYS_clone, CLONE_THREAD | SIGCHLD));
+  EXPECT_EQ(nanny().pid(), puppet.Call(kMarker));
+  EXPECT_EQ(0, engine.Count(What::kClone)) << Describe(engine.Log());
+  EXPECT_EQ(1, engine.CountSyscall(What::kSyscallExit, SYS_clone)) << Describe(engine.Log());
 }
 
 CLAUSE_TEST(CLN_04, AbortedByAnEngine) {

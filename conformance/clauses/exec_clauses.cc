@@ -148,6 +148,22 @@ CLAUSE_TEST(EXE_02, AFailedExecveIsNotReported) {
   EXPECT_EQ(1, engine.Count(What::kExec));
 }
 
+// Broken by: an implementation that takes the call for the exec.
+CLAUSE_TEST(EXE_02, NorWhereTheCallIsReported) {
+  Puppet& puppet = Spawn();
+  TestEngine engine("A");
+  ASSERT_EQ(0, engine.AttachTid(puppet.tid()));
+  ASSERT_EQ(0, engine.SetEvents(UTRACE_EVENT(EXEC) | UTRACE_EVENT_SYSCALL));
+  EXPECT_EQ(-ENOENT, puppet.FailingExec());
+  EXPECT_EQ(nanny().pid(), puppet.Call(kMarker));
+  EXPECT_EQ(0, engine.Count(What::kExec)) << Describe(engine.Log());
+  EXPECT_EQ(1, engine.CountSyscall(What::kSyscallExit, SYS_execve) +
+                   engine.CountSyscall(What::kSyscallExit, SYS_execveat))
+      << Describe(engine.Log());
+  puppet.Exec();
+  EXPECT_EQ(1, engine.Count(What::kExec)) << Describe(engine.Log());
+}
+
 // ---- EXE-03 ------------------------------------------------------------------------------------
 
 CLAUSE_TEST(EXE_03, EnginesStayInOrderWithTheirMasks) {
@@ -170,6 +186,30 @@ CLAUSE_TEST(EXE_03, EnginesStayInOrderWithTheirMasks) {
   EXPECT_EQ(a.task(), again.get());
   EXPECT_EQ(nanny().pid(), puppet.Call(kMarker));
   EXPECT_EQ("AB", Order(What::kSyscallExit, kMarker));
+  EXPECT_EQ(0, a.releases() + b.releases());
+}
+
+// Broken by: an exec that is an end to whoever hears of it.
+CLAUSE_TEST(EXE_03, WhereTheExecIsReportedToo) {
+  Puppet& puppet = Spawn();
+  TestEngine a("A");
+  TestEngine b("B");
+  constexpr unsigned long kEvents = UTRACE_EVENT(EXEC) | UTRACE_EVENT(SYSCALL_EXIT) | kEnd;
+  for (TestEngine* engine : {&a, &b}) {
+    ASSERT_EQ(0, engine->AttachTid(puppet.tid()));
+    ASSERT_EQ(0, engine->SetEvents(kEvents));
+  }
+  for (int round = 1; round <= 2; ++round) {
+    puppet.Exec();
+    for (TestEngine* engine : {&a, &b}) {
+      EXPECT_EQ(round, engine->Count(What::kExec));
+      EXPECT_EQ(kEvents, engine->get()->flags & UTRACE_EVENT_ALL);
+      EXPECT_TRUE(IsAttached(*engine));
+    }
+  }
+  EXPECT_EQ(nanny().pid(), puppet.Call(kMarker));
+  EXPECT_EQ("AB", Order(What::kSyscallExit, kMarker));
+  EXPECT_EQ(0, a.Count(What::kDeath) + b.Count(What::kDeath));
   EXPECT_EQ(0, a.releases() + b.releases());
 }
 

@@ -203,6 +203,21 @@ CLAUSE_TEST(QUI_02, NobodyAskedNobodyIsCalled) {
   ExpectLog(engine.Log(), {});
 }
 
+// Broken by: a report without an event behind every event.
+CLAUSE_TEST(QUI_02, NorBehindEventsThatAreReported) {
+  Puppet& puppet = Spawn();
+  puppet.Sigaction(SIGUSR1, Disposition::kHandler);
+  TestEngine engine("A");
+  AttachWith(engine, puppet, UTRACE_EVENT_ALL);
+  puppet.Repeat(kMarker, 10);
+  EXPECT_EQ(0, puppet.Raise(SIGUSR1));
+  EXPECT_EQ(10, puppet.ForkBurst(10));
+  ExpectWorks(puppet);
+  EXPECT_EQ(11, engine.CountSyscall(What::kSyscallExit, kMarker));
+  EXPECT_EQ(1, engine.CountSignal(SIGUSR1));
+  EXPECT_EQ(0, CountUserReturns(engine.Log())) << Describe(engine.Log());
+}
+
 CLAUSE_TEST(QUI_02, BehindTheEventWhoseCallbackAsked) {
   Puppet& puppet = Spawn();
   TestEngine engine("A", OpsTable().Without(What::kSignal));

@@ -284,6 +284,26 @@ CLAUSE_TEST(REP_06, AStopLastsWhateverOthersDo) {
   EXPECT_EQ(nanny().pid(), puppet.Finish());
 }
 
+// Broken by: a report that ends every STOP, and not only those of the engines called.
+CLAUSE_TEST(REP_06, AStopOutlastsTheReportThatAnotherAskedFor) {
+  Puppet& puppet = Spawn();
+  TestEngine a("A");
+  TestEngine b("B");
+  // Both in one report: B's leads to another one, in which A, without QUIESCE, has no part.
+  a.On(What::kSyscallExit, AtMarker(UTRACE_STOP));
+  b.On(What::kSyscallExit, AtMarker(UTRACE_REPORT));
+  for (TestEngine* engine : {&a, &b}) ASSERT_EQ(0, engine->AttachTid(puppet.tid()));
+  ASSERT_EQ(0, a.SetEvents(kExit));
+  ASSERT_EQ(0, b.SetEvents(kExit | kQuiesce));
+  puppet.Begin(kMarker);
+  AwaitHeld(a);
+  ExpectStaysHeld(a, puppet, [] {});
+  EXPECT_FALSE(puppet.Finished());
+  EXPECT_EQ(0, a.Control(UTRACE_RESUME));
+  EXPECT_EQ(nanny().pid(), puppet.Finish());
+  EXPECT_LE(1, CountUserReturns(b.Log())) << Describe(GlobalLog());
+}
+
 CLAUSE_TEST(REP_06, AnotherResultFromALaterCallbackEndsIt) {
   Puppet& puppet = Spawn();
   TestEngine a("A");

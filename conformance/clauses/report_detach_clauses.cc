@@ -23,11 +23,15 @@ void ExpectLeft(TestEngine& engine, std::initializer_list<What> log) {
 
 // How often a stop or another wait took the task off its processor while it made `calls` system
 // calls that do not wait.
-long StopsDuring(Puppet& puppet, long calls) {
+long StopsWhile(Puppet& puppet, const std::function<void()>& deed) {
   const long before = puppet.Switches().voluntary;
-  puppet.Repeat(kMarker, calls);
+  deed();
   puppet.AwaitIdle();
   return puppet.Switches().voluntary - before;
+}
+
+long StopsDuring(Puppet& puppet, long calls) {
+  return StopsWhile(puppet, [&] { puppet.Repeat(kMarker, calls); });
 }
 
 constexpr long kCalls = 2000;
@@ -343,6 +347,26 @@ CLAUSE_TEST(REP_14, SignalsPassUnstopped) {
   EXPECT_EQ(static_cast<uint64_t>(kSignals), puppet.HandlerRuns());
   EXPECT_EQ(100, puppet.ForkBurst(100));
   ExpectLog(engine.Log(), {});
+}
+
+// Broken by: a task that stays traced when its last engine has left.
+CLAUSE_TEST(REP_14, NoStopAtSignalsAfterAllEnginesLeft) {
+  Puppet& puppet = Spawn();
+  puppet.Sigaction(SIGUSR1, Disposition::kHandler);
+  constexpr long kSignals = 200;
+  const auto stops = [&] {
+    return StopsWhile(
+        puppet, [&] { puppet.Repeat(SYS_tgkill, kSignals, puppet.pid(), puppet.tid(), SIGUSR1); });
+  };
+  TestEngine engine("A");
+  ASSERT_EQ(0, engine.AttachTid(puppet.tid()));
+  ASSERT_EQ(0, engine.SetEvents(UTRACE_EVENT(SIGNAL)));
+  // The counting counts: reported signals stop.
+  EXPECT_LT(kFew, stops());
+  engine.DetachAndWait();
+  EXPECT_EQ(nanny().pid(), puppet.Call(kMarker));
+  EXPECT_GT(kFew, stops());
+  EXPECT_EQ(uint64_t{2 * kSignals}, puppet.HandlerRuns(SIGUSR1));
 }
 
 CLAUSE_TEST(REP_14, HundredsOfEnginesThatWantNothing) {

@@ -160,9 +160,13 @@ CLAUSE_TEST(SIG_09, InPlaceOfAReport) {
   AttachWith(engine, puppet, kEvents);
   puppet.BeginRaise(SIGUSR1);
   gate.AwaitArrival();
+  EXPECT_EQ(0, engine.Control(UTRACE_REPORT));
   gate.Open();
   EXPECT_EQ(0, puppet.Finish());
+  ExpectWorks(puppet);
   const std::vector<Report> log = engine.Log();
+  // No other one besides.
+  EXPECT_EQ(1, CountUserReturns(log)) << Describe(log);
   const auto first = std::find_if(log.begin(), log.end(), IsHandlerReport);
   ASSERT_NE(log.end(), first) << Describe(log);
   // It is the next one after that of the signal.

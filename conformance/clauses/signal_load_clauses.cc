@@ -108,6 +108,25 @@ CLAUSE_TEST(SIG_19, WhileTheTaskIsStoppedAndResumed) {
   EXPECT_EQ(uint64_t{kCount}, puppet.HandlerRuns(signo));
 }
 
+// Broken by: a STOP that takes effect where the task stopped for a signal, and swallows it.
+CLAUSE_TEST(SIG_19, OneThatWasToBeReportedWhenTheTaskWasStopped) {
+  Puppet& puppet = Spawn();
+  puppet.Sigaction(SIGUSR1, Disposition::kHandler);
+  TestEngine engine("A");
+  TestEngine stopper("stopper");
+  AttachWith(engine, puppet, UTRACE_EVENT(SIGNAL));
+  AttachWith(stopper, puppet, 0);
+  WhileASignalWaits(puppet, engine, SIGUSR1, [&] {
+    ExpectOneOf(stopper.Control(UTRACE_STOP), {0, -EINPROGRESS});
+  });
+  AwaitHeld(stopper);
+  EXPECT_EQ(0, stopper.Control(UTRACE_RESUME));
+  puppet.AwaitHandlerRuns(1);
+  ExpectRuns(puppet);
+  EXPECT_EQ(1, engine.CountSignal(SIGUSR1)) << Describe(engine.Log());
+  EXPECT_EQ(1U, puppet.HandlerRuns());
+}
+
 CLAUSE_TEST(SIG_19, WhileTheTaskIsInterrupted) {
   Puppet& puppet = Spawn();
   const int signo = SIGRTMIN + 2;

@@ -74,6 +74,31 @@ inline void AwaitSignal(TestEngine& engine, int signo, int count = 1) {
   });
 }
 
+// Sends the puppet, which spins from here on, a signal while a callback of another thread of its
+// process is in progress, and calls `meanwhile`. An implementation that makes the callbacks of a
+// process one after another has by then stopped the task for the signal and still has to report it:
+// returns whether it was so. Another implementation may have reported it at once.
+template <typename Meanwhile>
+bool WhileASignalWaits(PuppetThread& puppet, TestEngine& engine, int signo, Meanwhile meanwhile) {
+  PuppetThread& other = puppet.SpawnThread();
+  Gate gate("the other thread's callback may end");
+  TestEngine busy("busy");
+  busy.On(What::kSyscallExit, WaitAt(gate, UTRACE_RESUME));
+  AttachWith(busy, other, UTRACE_EVENT(SYSCALL_EXIT));
+  StartSpinning(puppet);
+  other.Begin(kMarker);
+  gate.AwaitArrival();
+  puppet.Tgkill(signo);
+  if (!PollUntil([&] { return puppet.State() == 't' || engine.CountSignal(signo) != 0; })) {
+    Failed("the signal neither stopped the task nor was reported");
+  }
+  const bool waits = engine.CountSignal(signo) == 0;
+  meanwhile();
+  gate.Open();
+  other.Finish();
+  return waits;
+}
+
 // The puppet works.
 inline void ExpectWorks(PuppetThread& puppet) {
   EXPECT_EQ(puppet.nanny().pid(), puppet.Call(kMarker));

@@ -163,6 +163,28 @@ CLAUSE_TEST(STP_08, AControlResumeTakesNoStepAway) {
 }
 
 // An engine without QUIESCE has no report on resumption that could answer for it.
+// Broken by: a RESUME between the last callback of the stepping engine and user mode.
+CLAUSE_TEST(STP_08, NorDoesOneThatComesBeforeTheStep) {
+  SkipIfDeclared("NO-SINGLESTEP");
+  Puppet& puppet = Spawn();
+  Gate gate("the last report before the step may end");
+  TestEngine a("A");
+  TestEngine b("B");
+  TestEngine last("last");
+  HoldAtSteps(puppet, a, b);
+  ASSERT_EQ(0, a.SetEvents(0));
+  OnResumption(b, UTRACE_SINGLESTEP);
+  OnUserReturn(last, WaitAt(gate, UTRACE_RESUME));
+  AttachWith(last, puppet, kQuiesceEvent);
+  EXPECT_EQ(0, b.Control(UTRACE_SINGLESTEP));
+  EXPECT_EQ(0, a.Control(UTRACE_RESUME));
+  gate.AwaitArrival();
+  EXPECT_EQ(0, a.Control(UTRACE_RESUME));
+  gate.Open();
+  EXPECT_EQ(kStepResult, puppet.Finish());
+  EXPECT_EQ(1, b.CountSignal(SIGTRAP)) << Describe(GlobalLog());
+}
+
 CLAUSE_TEST(STP_08, NorDoesTheResumeOfAnEngineWithoutEvents) {
   SkipIfDeclared("NO-SINGLESTEP");
   Puppet& puppet = Spawn();

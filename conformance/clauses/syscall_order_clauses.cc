@@ -144,6 +144,18 @@ CLAUSE_TEST(SYS_11, EveryCallOnce) {
   ExpectAlternating(engine);
 }
 
+// Broken by: an exit that is reported by its result.
+CLAUSE_TEST(SYS_11, FailingCallsToo) {
+  Puppet& puppet = Spawn();
+  TestEngine engine("A");
+  AttachWith(engine, puppet, kCalls);
+  constexpr int kCount = 50;
+  EXPECT_EQ(-EBADF, puppet.Repeat(SYS_close, kCount, -1));
+  EXPECT_EQ(kCount, engine.CountSyscall(What::kSyscallEntry, SYS_close));
+  EXPECT_EQ(kCount, engine.CountSyscall(What::kSyscallExit, SYS_close));
+  ExpectAlternating(engine);
+}
+
 CLAUSE_TEST(SYS_11, InSeveralTasksAtOnce) {
   std::vector<Puppet*> puppets;
   std::vector<std::unique_ptr<TestEngine>> engines;
