@@ -306,7 +306,7 @@ CHAPTER_09 = [
     ),
     mutant(
         clause = "REP-16",
-        name = "stop_needs_quiesce",
+        name = "bare_stop_does_not_hold",
         wrong = "a STOP of an engine without QUIESCE does not hold",
         file = "core/task.cc",
         find = "if (engine->state == EngineObject::State::kAttached && engine->wish == UTRACE_STOP) {",
