@@ -56,7 +56,9 @@ class Hand {
   void BeginCall(long number, int64_t a0 = 0, int64_t a1 = 0, int64_t a2 = 0, int64_t a3 = 0) {
     Begin(UTRACE_TARGET_SYSCALL, number, a0, a1, a2, a3);
   }
+  // A command that is never done is a deadlock of the run.
   int64_t Finish() {
+    WaitUntil([this] { return slot().done == seq_; });
     const utrace_target_reply reply = Reply();
     EXPECT_EQ(seq_, reply.seq);
     return reply.result;
@@ -105,14 +107,11 @@ class Hand {
       utrace_target_settle(0);
       const int got = utrace_target_receive(slot_, &reply);
       EXPECT_GE(got, 0);
-      if (got != 0) break;
-      if (utrace_target_now() >= until) {
-        ADD_FAILURE() << "no reply from slot " << slot_;
-        break;
-      }
+      if (got != 0) return reply;
+      // Nothing more will come: the run is a deadlock.
+      if (utrace_target_now() >= until) WaitUntil([] { return false; });
       utrace_target_settle(60'000'000'000);
     }
-    return reply;
   }
 
   unsigned slot_;

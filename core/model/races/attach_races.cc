@@ -102,6 +102,7 @@ RACE(ATT_14, WhoAttachesDuringAReportIsNotInIt) {
   hand.Finish();
   Hand again = hand;
   again.Call(SYS_getpid);
+  Settle();
   // Two calls with exits beside the channel's: whatever `first` got after the attach, `late` got too.
   const size_t since = first.Count(kExit) - before;
   Check(!attached_within || reports == since, "ATT-14: called in the report it attached during");

@@ -332,10 +332,12 @@ RACE(EXM_07, ExamineAgainstResumeAndStop) {
       utrace_examiner examiner{};
       const int prepared = utrace_prepare_examine(task, probe.engine(), &examiner);
       if (prepared != 0) return;
+      const size_t calls = probe.calls();
       Point();
       const int finished = utrace_finish_examine(task, probe.engine(), &examiner);
       Check(finished == 0 || finished == -EAGAIN || finished == -EINVAL, "EXM-07: result");
       Check(resumed || finished == 0, "EXM-06: it stayed stopped");
+      Check(finished != 0 || probe.calls() == calls, "EXM-07: zero, and it had woken");
     });
     stage.Start("controller", [&] {
       resumed = true;

@@ -75,8 +75,10 @@ RACE(CTL_20, AJobControlStopTakenOverOutlastsSigcont) {
   Kill(hand.tid(), SIGSTOP);
   Until([&] { return hand.State() == 'T'; });
   int stopped = 1;
+  const uint32_t done = hand.slot().done;
   {
     const Explored explored;
+    hand.BeginCall(SYS_getppid);
     stage.Start("controller", [&] { stopped = probe.Control(UTRACE_STOP); });
     stage.Start("continuer", [&] { Kill(hand.tid(), SIGCONT); });
     stage.Join();
@@ -84,10 +86,11 @@ RACE(CTL_20, AJobControlStopTakenOverOutlastsSigcont) {
   }
   Check(stopped == 0 || stopped == -EINPROGRESS, "CTL-20, CTL-21: result of STOP");
   if (stopped == 0) {
-    Check(hand.State() == 't' || hand.State() == 'T', "CTL-20: SIGCONT ended a stop taken over");
+    Check(hand.slot().done == done, "CTL-20: SIGCONT ended a stop that was taken over");
+    Check(probe.calls() == 0, "CTL-20: a report although it never resumed");
   }
   Check(probe.Control(UTRACE_RESUME) == 0, "CTL-30");
-  hand.Call(SYS_getppid);
+  hand.Finish();
 }
 
 RACE(JCT_04, SigcontAgainstTheLeavingOfTheLastEngine) {
@@ -170,21 +173,37 @@ RACE(REA_07, DetachAgainstDeathAndReaping) {
   Stage stage;
   Hand& hand = stage.Process();
   const pid_t pid = hand.tid();
+  utrace_task* const task = stage.Task(hand);
+  Probe& before = stage.Engine("before");
   Probe& probe = stage.Engine("probe");
-  Check(probe.Attach(stage.Task(hand), kDeath | kReap) == 0, "attach");
+  before.respond = [](const Callback&) -> uint32_t {
+    Point();
+    return UTRACE_RESUME;
+  };
+  probe.respond = before.respond;
+  Check(before.Attach(task, kDeath) == 0 && probe.Attach(task, kDeath | kReap) == 0, "attach");
   int result = 1;
+  bool reporting = false;
   {
     const Explored explored;
     hand.BeginCall(SYS_exit_group, 0);
     stage.parent().BeginCall(SYS_wait4, pid, stage.parent().Scratch(), 0);
-    stage.Start("controller", [&] { result = probe.Control(UTRACE_DETACH); });
+    stage.Start("controller", [&] {
+      // It has one callback, in which the report is in progress.
+      const bool began = before.running();
+      result = probe.Control(UTRACE_DETACH);
+      reporting = began && before.running();
+    });
     stage.Join();
     stage.parent().Finish();
     Settle();
   }
+  if (reporting) {
+    Check(result == -EALREADY,
+          "CTL-13: DETACH while the death report is in progress gave " + std::to_string(result));
+  }
   switch (result) {
     case 0:  // The probe itself sees to it that nothing follows.
-    case -EINPROGRESS:
       break;
     case -EALREADY:
       Check(probe.Count(kDeath) == 1, "CTL-13, REA-07: -EALREADY, and no death report");
