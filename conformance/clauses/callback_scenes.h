@@ -9,31 +9,10 @@ namespace utrace::kit {
 
 // The event mask that leads to the callback of an Occasion.
 inline unsigned long OccasionEvents(What what) {
-  switch (what) {
-    case What::kQuiesce:  // before the callback of a clone event
-      return UTRACE_EVENT(QUIESCE) | UTRACE_EVENT(CLONE);
-    case What::kSignal:
-      return UTRACE_EVENT(SIGNAL);
-    case What::kClone:
-      return UTRACE_EVENT(CLONE);
-    case What::kJctl:
-      return UTRACE_EVENT(JCTL);
-    case What::kExec:
-      return UTRACE_EVENT(EXEC);
-    case What::kSyscallEntry:
-      return UTRACE_EVENT(SYSCALL_ENTRY);
-    case What::kSyscallExit:
-      return UTRACE_EVENT(SYSCALL_EXIT);
-    case What::kExit:
-      return UTRACE_EVENT(EXIT);
-    case What::kDeath:
-      return UTRACE_EVENT(DEATH);
-    case What::kReap:
-      return UTRACE_EVENT(REAP);
-    case What::kRelease:
-      break;
-  }
-  Broken("no occasion leads to that callback");
+  // Before the callback of a clone event.
+  if (what == What::kQuiesce) return UTRACE_EVENT(QUIESCE) | UTRACE_EVENT(CLONE);
+  if (what == What::kSignal) return UTRACE_EVENT(SIGNAL);
+  return history::EventsOf(what);
 }
 
 // Something a puppet does once, whose callback can be told from all others.
@@ -91,8 +70,8 @@ class Occasion {
         puppet_.AwaitDeath();
         puppet_.nanny().BeginWait(puppet_.pid());
         break;
-      case What::kRelease:
-        break;
+      default:
+        Broken(std::string("no occasion leads to ") + WhatName(what_));
     }
   }
 

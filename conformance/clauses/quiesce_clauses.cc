@@ -9,8 +9,6 @@ constexpr unsigned long kSpecificEvents = UTRACE_EVENT(CLONE) | UTRACE_EVENT(EXE
                                           UTRACE_EVENT(EXIT) | UTRACE_EVENT(DEATH) |
                                           UTRACE_EVENT_SYSCALL | UTRACE_EVENT(JCTL);
 
-unsigned long EventOf(What what) { return OccasionEvents(what); }
-
 // Waits until an engine's callback for the occasion has ended.
 void AwaitOccasion(TestEngine& engine, const Occasion& occasion) {
   engine.AwaitLog("the event", [&](const std::vector<Report>& log) {
@@ -23,7 +21,7 @@ void AwaitOccasion(TestEngine& engine, const Occasion& occasion) {
 // with QUIESCE alone gets it too, one without QUIESCE does not.
 void ExpectPreceded(Puppet& puppet, What what) {
   Occasion occasion(what, puppet);
-  const unsigned long event = EventOf(what);
+  const unsigned long event = OccasionEvents(what);
   TestEngine only("only");
   TestEngine both("both");
   TestEngine none("none");
@@ -61,7 +59,7 @@ void ExpectPreceded(Puppet& puppet, What what) {
 // report_quiesce detaches: the event's own callback is not made, another engine's is.
 void ExpectDetachPreempts(Puppet& puppet, What what) {
   Occasion occasion(what, puppet);
-  const unsigned long event = EventOf(what);
+  const unsigned long event = OccasionEvents(what);
   TestEngine leaves("leaves");
   TestEngine stays("stays");
   leaves.On(What::kQuiesce, [event](Report& report) -> uint32_t {

@@ -15,15 +15,6 @@ constexpr int kGood = 0;
 constexpr int kBreach = 1;
 constexpr int kNoVerdict = 3;
 
-// Lines come from anywhere: nothing in them may act on a terminal.
-std::string Printable(std::string text) {
-  for (char& c : text) {
-    // Beyond ASCII too: among it are control characters, and text that is no UTF-8.
-    if (c < 0x20 || c >= 0x7f) c = '?';
-  }
-  return text;
-}
-
 }  // namespace
 
 int CheckFile(const std::string& path, FILE* out, FILE* err) {
@@ -54,13 +45,7 @@ int CheckFile(const std::string& path, FILE* out, FILE* err) {
           static_cast<unsigned long long>(judge.edge_count()),
           static_cast<unsigned long long>(judge.callback_count()), judge.task_count(),
           judge.engine_count());
-  for (const Breach& breach : judge.breaches()) {
-    fprintf(out, "%s: %s\n", breach.clauses.c_str(), breach.sentence.c_str());
-    for (const Mark& mark : breach.witness) {
-      fprintf(out, "  line %llu: %s\n", static_cast<unsigned long long>(mark.line),
-              Printable(mark.text).c_str());
-    }
-  }
+  for (const Breach& breach : judge.breaches()) fputs(Describe(breach).c_str(), out);
   if (judge.breach_count() == 0) {
     fputs("no breach\n", out);
   } else {

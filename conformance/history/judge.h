@@ -12,21 +12,17 @@
 #include <string>
 #include <vector>
 
-#include "conformance/history/reader.h"
+#include "conformance/history/edge.h"
 
 namespace utrace::history {
-
-// A line of the history; number zero: none.
-struct Mark {
-  uint64_t line = 0;
-  std::string text;
-};
 
 struct Breach {
   std::string clauses;        // "CTL-10, CTL-12"
   std::string sentence;       // what is wrong
-  std::vector<Mark> witness;  // the lines that show it, in order
+  std::vector<Edge> witness;  // the lines that show it, in order
 };
+// "CTL-10, CTL-12: what is wrong" and a line for each line of the witness.
+std::string Describe(const Breach& breach);
 
 // Memory grows with the operations that are open and the engines and tasks named, not with the
 // edges. One thread at a time.
@@ -49,42 +45,42 @@ class Judge {
     Edge edge;
     bool sole = true;          // no other set_events of the engine overlaps it
     uint64_t mask_before = 0;  // set_events: the bits that may have been on when it began
-    Mark detached;             // of its engine, when it began
+    Edge detached;             // of its engine, when it began
   };
   struct Engine {
     bool known = false;          // its attach is in the record
     uint64_t possible = 0;       // event bits that may be on
     uint64_t certain = 0;        // event bits that surely are
-    Mark events;                 // what last determined `possible`
+    Edge events;                 // what last determined `possible`
     uint64_t quiesce_since = 0;  // the line since which QUIESCE is certain
     uint64_t pair_since = 0;     // likewise both system call events
     bool unsettled = false;      // the last mask was answered by -EINPROGRESS
     uint64_t unsettled_mask = 0;
     int setting = 0;  // set_events calls that are open
-    Mark detached;    // a DETACH that returned zero, or a result of DETACH
+    Edge detached;    // a DETACH that returned zero, or a result of DETACH
     bool by_result = false;
-    Mark death, reap, release;
-    Mark last_specific, last_exit;
-    Mark last_quiesce;
+    Edge death, reap, release;
+    Edge last_specific, last_exit;
+    Edge last_quiesce;
     uint64_t last_quiesce_event = 0;
     bool quiesce_is_last = false;
     uint64_t entries_since_exit = 0;
-    std::map<uint64_t, Mark> running;  // callbacks, by operation
+    std::map<uint64_t, Edge> running;  // callbacks, by operation
   };
   struct Task {
-    std::map<uint64_t, Mark> running;
+    std::map<uint64_t, Edge> running;
   };
 
-  void BeginCallback(const Edge& edge, const Mark& mark);
-  void CheckAlive(const Edge& edge, const Mark& mark, const Engine& engine);
-  void CheckMask(const Edge& edge, const Mark& mark, const Engine& engine);
-  void CheckSequence(const Edge& edge, const Mark& mark, Engine* engine);
-  void ReturnCallback(const Open& open, const Edge& edge, const Mark& mark);
-  void ReturnSetEvents(const Open& open, const Edge& edge, const Mark& mark);
-  void ReturnControl(const Open& open, const Edge& edge, const Mark& mark);
-  void ReturnBarrier(const Open& open, const Edge& edge, const Mark& mark);
+  void BeginCallback(const Edge& edge);
+  void CheckAlive(const Edge& edge, const Engine& engine);
+  void CheckMask(const Edge& edge, const Engine& engine);
+  void CheckSequence(const Edge& edge, Engine* engine);
+  void ReturnCallback(const Open& open, const Edge& edge);
+  void ReturnSetEvents(const Open& open, const Edge& edge);
+  void ReturnControl(const Open& open, const Edge& edge);
+  void ReturnBarrier(const Open& open, const Edge& edge);
   void Determine(Engine* engine, uint64_t certain, uint64_t line);
-  void Convict(std::string clauses, std::string sentence, std::vector<Mark> witness);
+  void Convict(std::string clauses, std::string sentence, std::vector<Edge> witness);
   bool Fail(const Edge& edge, const std::string& why);
 
   std::map<uint64_t, Open> open_;

@@ -8,23 +8,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kNames[] = {"attach",
-                                  "set_events",
-                                  "control",
-                                  "barrier",
-                                  "report_quiesce",
-                                  "report_signal",
-                                  "report_clone",
-                                  "report_jctl",
-                                  "report_exec",
-                                  "report_syscall_entry",
-                                  "report_syscall_exit",
-                                  "report_exit",
-                                  "report_death",
-                                  "report_reap",
-                                  "release"};
-constexpr int kWhats = sizeof(kNames) / sizeof(kNames[0]);
-
 // One field of a line, or why the line is refused.
 class Fields {
  public:
@@ -53,13 +36,9 @@ class Fields {
   bool Operation(What* what) {
     const auto found = object_.find("what");
     ++used_;
-    if (found != object_.end() && found->is_string()) {
-      for (int i = 0; i < kWhats; ++i) {
-        if (found->get_ref<const std::string&>() == kNames[i]) {
-          *what = static_cast<What>(i);
-          return true;
-        }
-      }
+    if (found != object_.end() && found->is_string() &&
+        WhatOfName(found->get_ref<const std::string&>(), what)) {
+      return true;
     }
     why_ = "\"what\" is missing or names no call or callback";
     return false;
@@ -78,9 +57,6 @@ class Fields {
 };
 
 }  // namespace
-
-bool IsCallback(What what) { return what >= What::kQuiesce; }
-const char* WhatName(What what) { return kNames[static_cast<int>(what)]; }
 
 Reader::Line Reader::ReadLine(std::string* text) {
   text->clear();
@@ -106,9 +82,8 @@ bool Reader::ReadHeader() {
     return false;
   }
   const json header = json::parse(text, nullptr, false);
-  const bool good =
-      header.is_object() && header.contains("format") && header["format"] == "utrace-history-1";
-  if (!good) Fail("the header does not say \"format\":\"utrace-history-1\"");
+  const bool good = header.is_object() && header.contains("format") && header["format"] == kFormat;
+  if (!good) Fail(std::string("the header does not say \"format\":\"") + kFormat + "\"");
   header_ = good;
   return good;
 }
@@ -144,15 +119,28 @@ Reader::Next Reader::Read(Edge* edge) {
   edge->begins = object.contains("begin");
   edge->id = fields.Number<uint64_t>(edge->begins ? "begin" : "return", true);
   if (edge->begins && fields.Operation(&edge->what)) {
-    const bool on_engine = edge->what != What::kAttach;
+    const What what = edge->what;
     edge->task = fields.Number<uint32_t>("task", true);
-    if (on_engine) edge->engine = fields.Number<uint32_t>("engine", true);
+    if (what != What::kAttach && what != What::kLookup) {
+      edge->engine = fields.Number<uint32_t>("engine", true);
+    }
     edge->context = fields.Number<uint32_t>("context", false);
-    if (edge->what == What::kSetEvents || edge->what == What::kQuiesce) {
+    if (what == What::kClone) edge->child = fields.Number<uint32_t>("child", true);
+    if (what == What::kSetEvents || what == What::kQuiesce) {
       edge->events = fields.Number<uint64_t>("events", true);
     }
-    edge->action = fields.Number<uint32_t>("action", edge->what == What::kControl);
-    if (edge->what == What::kSignal) edge->signal = fields.Number<int>("signal", true);
+    if (what == What::kControl || IsCallback(what)) {
+      edge->acts = object.contains("action");
+      edge->action = fields.Number<uint32_t>("action", what == What::kControl);
+    }
+    if (what == What::kSignal) {
+      edge->signal = fields.Number<int>("signal", true);
+      edge->dequeued = fields.Number<uint8_t>("dequeued", true) != 0;
+    }
+    if (what == What::kSyscallEntry || what == What::kSyscallExit) {
+      edge->numbered = object.contains("call");
+      edge->call = fields.Number<int64_t>("call", false);
+    }
   } else if (!edge->begins) {
     edge->result = fields.Number<int64_t>("result", true);
     edge->engine = fields.Number<uint32_t>("engine", false);
@@ -160,7 +148,6 @@ Reader::Next Reader::Read(Edge* edge) {
   if (!fields.Problem().empty()) return Fail(fields.Problem());
   ++edges_;
   edge->line = line_;
-  edge->text = std::move(text);
   return Next::kEdge;
 }
 

@@ -185,6 +185,8 @@ OpsTable& OpsTable::Without(What what) {
     case What::kRelease:
       ops_->release = nullptr;
       break;
+    default:
+      Broken(std::string(WhatName(what)) + " is no callback");
   }
   return *this;
 }

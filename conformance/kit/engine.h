@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "conformance/history/what.h"
 #include "conformance/kit/api.h"
 #include "conformance/kit/verdict.h"
 
@@ -67,21 +68,10 @@ TaskRef FindTask(pid_t tid);
 
 // ---- What is recorded --------------------------------------------------------------------------
 
-enum class What {
-  kQuiesce,
-  kSignal,
-  kClone,
-  kJctl,
-  kExec,
-  kSyscallEntry,
-  kSyscallExit,
-  kExit,
-  kDeath,
-  kReap,
-  kRelease,
-};
-inline constexpr int kWhats = 11;
-const char* WhatName(What what);
+using history::What;
+using history::WhatName;
+// Callbacks; the kit records no other What here.
+inline constexpr int kWhats = history::kCallbacks;
 
 // One callback. The pointers are the callback's own arguments and live only while it runs; in the
 // log they may be compared, not followed.

@@ -8,6 +8,7 @@
 
 #include "conformance/kit/engine.h"
 #include "conformance/kit/engine_state.h"
+#include "conformance/kit/history_recorder.h"
 #include "conformance/kit/latch.h"
 
 namespace utrace::kit {
@@ -15,15 +16,6 @@ namespace utrace::kit {
 Recorder& TheRecorder() {
   static auto* recorder = new Recorder;
   return *recorder;
-}
-
-const char* WhatName(What what) {
-  static const char* const kNames[kWhats] = {
-      "report_quiesce",      "report_signal", "report_clone",
-      "report_jctl",         "report_exec",   "report_syscall_entry",
-      "report_syscall_exit", "report_exit",   "report_death",
-      "report_reap",         "release"};
-  return kNames[static_cast<int>(what)];
 }
 
 uint32_t PassThrough(const Report& report) {
@@ -52,20 +44,34 @@ bool MayHold(const Report& report) {
                                           report.signal_action() == UTRACE_SIGNAL_HANDLER);
 }
 
-// Runs one callback; `report` has the arguments already.
-uint32_t Run(Report arguments) {
-  Recorder& recorder = TheRecorder();
-  // Asked before the lock is taken: these are calls into the implementation.
-  arguments.host_tid = static_cast<pid_t>(syscall(SYS_gettid));
-  arguments.current = api().utrace_current();
-  if (arguments.task != nullptr) arguments.tid = api().utrace_task_tid(arguments.task);
-  if (arguments.child != nullptr) arguments.child_tid = api().utrace_task_tid(arguments.child);
-  if (arguments.what == What::kSyscallEntry || arguments.what == What::kSyscallExit) {
-    if (api().utrace_syscall_number(arguments.task, &arguments.syscall) != 0) {
-      arguments.syscall = -1;
-    }
+// What the arguments do not tell but the implementation does. Before any lock is taken.
+void Ask(Report* report) {
+  report->host_tid = static_cast<pid_t>(syscall(SYS_gettid));
+  report->current = api().utrace_current();
+  if (report->task != nullptr) report->tid = api().utrace_task_tid(report->task);
+  if (report->child != nullptr) report->child_tid = api().utrace_task_tid(report->child);
+  if (report->what == What::kSyscallEntry || report->what == What::kSyscallExit) {
+    if (api().utrace_syscall_number(report->task, &report->syscall) != 0) report->syscall = -1;
   }
+}
 
+history::Edge EdgeOf(const Report& report) {
+  history::Edge edge;
+  edge.what = report.what;
+  edge.acts = report.what != What::kDeath && report.what != What::kReap;
+  edge.action = report.action;
+  edge.events = report.event;
+  edge.signal = report.signo();
+  edge.dequeued = report.has_orig_ka;
+  edge.call = report.syscall;
+  edge.numbered = report.syscall >= 0;
+  if (report.child != nullptr) edge.child = RecordedChild(report.child, report.child_tid);
+  return edge;
+}
+
+// Counts and logs one callback, and has it answered.
+uint32_t Answered(Report arguments) {
+  Recorder& recorder = TheRecorder();
   const int what = static_cast<int>(arguments.what);
   auto owned = std::make_unique<Report>(std::move(arguments));
   Report& report = *owned;
@@ -128,6 +134,16 @@ uint32_t Run(Report arguments) {
     logged->result = result;
   }
   recorder.changed.notify_all();
+  return result;
+}
+
+// Runs one callback; `report` has the arguments already.
+uint32_t Run(Report report) {
+  Ask(&report);
+  const RecordedCallback recorded =
+      BeginRecorded(EdgeOf(report), report.engine, report.task, report.tid);
+  const uint32_t result = Answered(std::move(report));
+  EndRecorded(recorded, result);
   return result;
 }
 
@@ -220,6 +236,7 @@ void OnReap(utrace_engine* engine, utrace_task* task) {
 }
 
 void OnRelease(void* data) {
+  RecordRelease(data);
   Recorder& recorder = TheRecorder();
   auto owned = std::make_unique<Report>();
   owned->what = What::kRelease;

@@ -2,9 +2,10 @@
 //
 //   runner --list                                     the tests, an id per line
 //   runner --implementation FILE --probe [--result FILE]
-//   runner --implementation FILE [--result FILE] [--gtest_filter=ATT_05.Name]
+//   runner --implementation FILE [--result FILE] [--history DIR] [--gtest_filter=ATT_05.Name]
 //
-// A result is a JSON object per test, a line each. Exit status: 0 all passed (or unsupported),
+// A result is a JSON object per test, a line each. Every test's history is judged (docs/history.md):
+// a breach fails the test. --history DIR keeps the histories of tests that do not pass. Exit status: 0 all passed (or unsupported),
 // 1 some failed, 2 the kit or the command line is broken, 3 the implementation cannot be loaded,
 // 4 a test hung.
 #include <errno.h>
@@ -28,6 +29,7 @@
 #include <thread>
 #include <vector>
 
+#include "conformance/kit/history_recorder.h"
 #include "conformance/kit/test.h"
 
 namespace utrace::kit {
@@ -163,15 +165,19 @@ class Listener : public ::testing::EmptyTestEventListener {
   }
 
   void Write(const Outcome& outcome) {
+    const std::string id = running_->suite + "." + running_->name;
+    const std::string history = outcome.verdict == Verdict::kPass ? "" : KeepHistory(id);
     const std::chrono::duration<double, std::milli> time = Clock::now() - running_->start;
-    results_->Write({{"id", running_->suite + "." + running_->name},
+    results_->Write({{"id", id},
                      {"clause", ClauseOf(running_->suite)},
                      {"name", running_->name},
                      {"verdict", VerdictName(outcome.verdict)},
                      {"expected", outcome.expected},
                      {"seen", outcome.seen},
                      {"message", outcome.message},
-                     {"milliseconds", time.count()}});
+                     {"milliseconds", time.count()},
+                     {"witness", HistoryWitness()},
+                     {"history", history}});
   }
 
   void Watch() {
@@ -192,6 +198,7 @@ class Listener : public ::testing::EmptyTestEventListener {
     outcome.message = "hung for " + std::to_string(TestLimit().count()) + " ms while " + step;
     if (!running_->failures.empty()) outcome.message += "\n" + running_->failures;
     if (outcome.seen.empty()) outcome.seen = "hung while " + step;
+    FinishHistory();
     Write(outcome);
     std::cerr << "FAIL " << running_->suite << "." << running_->name << ": " << outcome.message
               << "\n"
@@ -241,7 +248,7 @@ int Probe(const std::string& implementation, Results* results) {
 
 int Usage(const std::string& what) {
   std::cerr << what
-            << "\nusage: runner --implementation FILE [--result FILE] [--probe]"
+            << "\nusage: runner --implementation FILE [--result FILE] [--history DIR] [--probe]"
                " [--gtest_filter=CLAUSE.Name]\n       runner --list\n";
   return kExitBroken;
 }
@@ -252,6 +259,7 @@ int Run(int argc, char** argv) {
   ::testing::InitGoogleTest(&argc, argv);
   std::string implementation;
   std::string result;
+  std::string histories;
   bool list = false;
   bool probe = false;
   for (int i = 1; i < argc; ++i) {
@@ -266,7 +274,10 @@ int Run(int argc, char** argv) {
       }
       return true;
     };
-    if (value("--implementation", &implementation) || value("--result", &result)) continue;
+    if (value("--implementation", &implementation) || value("--result", &result) ||
+        value("--history", &histories)) {
+      continue;
+    }
     if (argument == "--list") {
       list = true;
     } else if (argument == "--probe") {
@@ -285,7 +296,8 @@ int Run(int argc, char** argv) {
     std::cerr << loaded.text << "\n";
     return kExitLoadError;
   }
-  SetApi(*loaded.api);
+  SetApi(RecordingApi(*loaded.api));
+  SetHistoryDirectory(histories);
   int code;
   if (probe) {
     code = Probe(implementation, &results);

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "conformance/history/check_file.h"
+
 namespace utrace::kit {
 namespace {
 
@@ -75,6 +77,41 @@ TEST(Runner, SaysWhatWasExpected) {
   EXPECT_EQ("ATT-02", ran.results[0]["clause"]);
   EXPECT_EQ("FailsByErrno", ran.results[0]["name"]);
   EXPECT_TRUE(ran.results[0]["milliseconds"].is_number());
+}
+
+TEST(Runner, ABreachInTheHistoryFailsTheTest) {
+  const std::string directory = ::testing::TempDir();
+  const Ran ran = RunWith("--implementation conformance/kit/fake.so --history " + directory +
+                          " --gtest_filter=ATT_06.*:ATT_01.Passes");
+  EXPECT_EQ(1, WEXITSTATUS(ran.status)) << ran.output;
+  ASSERT_EQ(2U, ran.results.size()) << ran.output;
+  EXPECT_EQ("", ran.results[0]["witness"]);
+  EXPECT_EQ("", ran.results[0]["history"]);
+  const nlohmann::json& broken = ran.results[1];
+  EXPECT_EQ("FAIL", broken["verdict"]);
+  EXPECT_EQ("a history that keeps REP-03", broken["expected"]);
+  const std::string witness = broken["witness"];
+  EXPECT_EQ(0U, witness.find("REP-03: report_exec of engine 0 begins while")) << witness;
+  EXPECT_NE(std::string::npos, witness.find("  line 2: {\"begin\":")) << witness;
+  EXPECT_NE(std::string::npos, witness.find("  line 3: {\"begin\":")) << witness;
+  EXPECT_EQ(directory + "/ATT_06.BreaksARuleOfHistory.history", broken["history"]);
+  // The file says the same to `utrace check`.
+  FILE* out = tmpfile();
+  EXPECT_EQ(1, history::CheckFile(broken["history"], out, stderr));
+  rewind(out);
+  std::string said;
+  for (int c; (c = fgetc(out)) != EOF;) said.push_back(static_cast<char>(c));
+  fclose(out);
+  EXPECT_NE(std::string::npos, said.find(witness)) << said;
+}
+
+TEST(Runner, AHistoryThatCannotBeKeptIsSaid) {
+  const Ran ran = RunWith(
+      "--implementation conformance/kit/fake.so --history /nonexistent --gtest_filter=ATT_06.*");
+  EXPECT_EQ(1, WEXITSTATUS(ran.status));
+  EXPECT_NE(std::string::npos, ran.output.find("cannot be written: No such file")) << ran.output;
+  ASSERT_EQ(1U, ran.results.size());
+  EXPECT_EQ("", ran.results[0]["history"]);
 }
 
 TEST(Runner, EndsATestThatHangs) {

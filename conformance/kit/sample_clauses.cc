@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <stdexcept>
 
+#include "conformance/kit/history_recorder.h"
 #include "conformance/kit/test.h"
 
 namespace utrace::kit {
@@ -47,5 +48,17 @@ CLAUSE_TEST(ATT_05, Hangs) {
 }
 
 CLAUSE_TEST(ATT_05, Crashes) { abort(); }
+
+// All that this test asserts holds; what it has recorded breaks a rule.
+CLAUSE_TEST(ATT_06, BreaksARuleOfHistory) {
+  history::Edge edge;
+  edge.what = What::kExec;
+  int place = 0;
+  auto* task = reinterpret_cast<utrace_task*>(&place);
+  const RecordedCallback outer = BeginRecorded(edge, nullptr, task, 1);
+  const RecordedCallback inner = BeginRecorded(edge, nullptr, task, 1);
+  EndRecorded(inner, UTRACE_RESUME);
+  EndRecorded(outer, UTRACE_RESUME);
+}
 
 }  // namespace utrace::kit

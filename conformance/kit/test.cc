@@ -4,6 +4,8 @@
 #include <mutex>
 #include <sstream>
 
+#include "conformance/kit/history_recorder.h"
+
 namespace utrace::kit {
 namespace {
 
@@ -98,6 +100,7 @@ void ClauseTest::SetUp() {
   }
   ClearTraced();
   ResetEngines();
+  StartHistory();
   SetStep("setting up");
 }
 
@@ -106,6 +109,11 @@ void ClauseTest::TearDown() {
   Gate::OpenAll();
   SetStep("ending the puppets");
   nanny_.reset();
+  const std::string witness = FinishHistory();
+  if (witness.empty()) return;
+  const size_t colon = witness.find(": ");
+  NoteExpectation("a history that keeps " + witness.substr(0, colon), witness);
+  ADD_FAILURE() << "the history breaks a rule\n" << witness;
 }
 
 void ClauseTest::TestBody() {
