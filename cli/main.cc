@@ -47,8 +47,8 @@ test (ATT_05.LookupOfNothingIsEnoent). A run with a selection writes a report, n
 A line of --waivers FILE names a clause and says why it is not kept: "CTL-22 our kernel restarts the
 call". A waiver that was not needed makes the run BROKEN. '#' begins a comment.
 
-The certificate is a directory: certificate.json, junit.xml, the results that they are derived from,
-logs of what did not pass. `utrace check DIR` derives them again.
+The certificate is a directory: certificate.html for people, certificate.json and junit.xml for
+programs, the results that they are derived from, logs of what did not pass. `utrace check DIR` derives them again.
 
 Exit status: 0 certified; 1 a MUST clause is broken, or was tested on no host; 2 wrong use; 3 an
 implementation cannot be loaded, crashes at once, or hangs; 4 the suite could not do its work;

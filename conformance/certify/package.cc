@@ -9,6 +9,7 @@
 
 #include "conformance/certify/certificate.h"
 #include "conformance/certify/digest.h"
+#include "conformance/certify/html.h"
 #include "conformance/certify/junit.h"
 #include "conformance/certify/record.h"
 
@@ -39,6 +40,7 @@ std::optional<Derived> Derive(const Suite& suite, std::string_view text, std::st
     return std::nullopt;
   }
   derived->files.emplace(kCertificateFile, CertificateJson(*suite.table, derived->report));
+  derived->files.emplace(kPageFile, HtmlPage(*suite.table, derived->report));
   derived->files.emplace(kJUnitFile, JUnitXml(*suite.table, derived->report));
   return derived;
 }

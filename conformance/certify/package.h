@@ -2,6 +2,7 @@
 //
 //   results.jsonl     the record (record.h)
 //   certificate.json  verdicts, for programs: derived from the record alone, as are the next
+//   certificate.html  the same for people
 //   junit.xml         the same for CI systems
 //   logs/, histories/ what the record refers to
 //   SHA256SUMS        of all the others, for sha256sum -c
@@ -22,9 +23,10 @@ namespace utrace::certify {
 
 inline constexpr std::string_view kRecordFile = "results.jsonl";
 inline constexpr std::string_view kCertificateFile = "certificate.json";
+inline constexpr std::string_view kPageFile = "certificate.html";
 inline constexpr std::string_view kJUnitFile = "junit.xml";
 inline constexpr std::string_view kSumsFile = "SHA256SUMS";
-inline constexpr std::string_view kDerivedFiles[] = {kCertificateFile, kJUnitFile};
+inline constexpr std::string_view kDerivedFiles[] = {kCertificateFile, kPageFile, kJUnitFile};
 inline constexpr std::string_view kLogs = "logs";
 inline constexpr std::string_view kHistories = "histories";
 

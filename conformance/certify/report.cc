@@ -407,6 +407,27 @@ ClauseState StateOf(const Report& report, const HostReport* host, const Clause& 
   return host == nullptr && untested ? ClauseState::kWaived : state;
 }
 
+std::vector<LevelTotals> TotalsByLevel(const ClauseTable& table, const Report& report,
+                                       const HostReport* host) {
+  std::vector<LevelTotals> all;
+  for (const Level level : {Level::kMust, Level::kShould, Level::kLimit}) {
+    LevelTotals totals;
+    totals.level = level;
+    for (const Clause& clause : table.clauses()) {
+      if (clause.level != level) continue;
+      ++totals.clauses;
+      const ClauseState state = StateOf(report, host, clause);
+      if (state == ClauseState::kPassed) ++totals.kept;
+      if (state == ClauseState::kPassed || state == ClauseState::kFailed ||
+          state == ClauseState::kWaived) {
+        ++totals.tested;
+      }
+    }
+    if (totals.tested > 0) all.push_back(totals);
+  }
+  return all;
+}
+
 std::vector<ChapterTotals> TotalsByChapter(const ClauseTable& table, const HostReport& host) {
   std::vector<ChapterTotals> totals;
   for (const Chapter& chapter : table.chapters()) {

@@ -109,6 +109,18 @@ void Judge(const ClauseTable& table, std::span<const int> covered, Report* repor
 // How the clause stands on one host, or, with `host` null, on all together.
 ClauseState StateOf(const Report& report, const HostReport* host, const Clause& clause);
 
+// How many clauses of one level there are, were tested, and were kept.
+struct LevelTotals {
+  Level level = Level::kMust;
+  size_t clauses = 0;
+  size_t tested = 0;
+  size_t kept = 0;
+};
+// Of one host, or, with `host` null, of all together: MUST, SHOULD and the limits, in that order, as far
+// as any of them was tested.
+std::vector<LevelTotals> TotalsByLevel(const ClauseTable& table, const Report& report,
+                                       const HostReport* host);
+
 struct ChapterTotals {
   const Chapter* chapter = nullptr;
   size_t clauses = 0;  // with tests in this run

@@ -22,7 +22,7 @@ constexpr std::string_view kPart = ".part";
 bool IsOurs(const std::string& name) {
   std::string_view whole = name;
   if (whole.ends_with(kPart)) whole.remove_suffix(kPart.size());
-  static constexpr std::string_view kOthers[] = {kRecordFile, kSumsFile, "certificate.html"};
+  static constexpr std::string_view kOthers[] = {kRecordFile, kSumsFile};
   return std::find(std::begin(kDerivedFiles), std::end(kDerivedFiles), whole) !=
              std::end(kDerivedFiles) ||
          std::find(std::begin(kOthers), std::end(kOthers), whole) != std::end(kOthers) ||

@@ -113,19 +113,9 @@ std::string Untested(std::string_view label, const std::vector<UntestedClause>& 
 // of them it keeps.
 std::string Kept(const ClauseTable& table, const Report& report, const HostReport& host) {
   std::string text;
-  for (const Level level : {Level::kMust, Level::kShould, Level::kLimit}) {
-    size_t tested = 0;
-    size_t kept = 0;
-    for (const Clause& clause : table.clauses()) {
-      if (clause.level != level) continue;
-      const ClauseState state = StateOf(report, &host, clause);
-      if (state == ClauseState::kPassed) ++kept;
-      const bool ran = state == ClauseState::kPassed || state == ClauseState::kFailed ||
-                       state == ClauseState::kWaived;
-      if (ran) ++tested;
-    }
-    if (tested == 0) continue;
-    text += fmt::format("{}{} {} of {}", text.empty() ? "" : ", ", LevelName(level), kept, tested);
+  for (const LevelTotals& totals : TotalsByLevel(table, report, &host)) {
+    text += fmt::format("{}{} {} of {}", text.empty() ? "" : ", ", LevelName(totals.level),
+                        totals.kept, totals.tested);
   }
   return text;
 }
