@@ -10,7 +10,8 @@ load(":chapter_08.bzl", "CHAPTER_08")
 load(":chapter_09.bzl", "CHAPTER_09")
 load(":chapter_10.bzl", "CHAPTER_10")
 load(":chapter_11.bzl", "CHAPTER_11")
-load(":chapter_12.bzl", "CHAPTER_12")
+load(":chapter_12_actions.bzl", "CHAPTER_12_ACTIONS")
+load(":chapter_12_reports.bzl", "CHAPTER_12_REPORTS")
 load(":chapter_13.bzl", "CHAPTER_13")
 load(":chapter_14.bzl", "CHAPTER_14")
 load(":chapter_15.bzl", "CHAPTER_15")
@@ -31,7 +32,8 @@ MUTANTS = (CHAPTER_02 +
            CHAPTER_09 +
            CHAPTER_10 +
            CHAPTER_11 +
-           CHAPTER_12 +
+           CHAPTER_12_ACTIONS +
+           CHAPTER_12_REPORTS +
            CHAPTER_13 +
            CHAPTER_14 +
            CHAPTER_15 +
