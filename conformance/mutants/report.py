@@ -8,9 +8,11 @@ families or names of mutants to which to restrict it.
 A mutant is caught if a test of the clause it breaks says FAIL, or if it crashes or hangs in one. That
 the kit breaks, or that the object cannot be loaded, does not count.
 
+The unchanged implementation is judged before the mutants of each clause: if it fails itself, they are
+not judged, for to be caught would show nothing.
+
 Exit status: 0 if every MUST clause asked about has a mutant or a reason to have none, and all mutants
-are caught; else 1. 2 on wrong use, or if the unchanged implementation fails a test itself, for then a
-caught mutant would show nothing.
+are caught; else 1. 2 on wrong use, or if the unchanged implementation failed a test.
 """
 
 import concurrent.futures
@@ -43,7 +45,7 @@ class Judge:
         for test in listed.stdout.split():
             self.tests.setdefault(test.split(".")[0].replace("_", "-"), []).append(test)
 
-    def run(self, implementation, only, guard, jobs=1):
+    def run(self, implementation, only, guard):
         """The driver's exit status and what it printed; None as status if it did not end in time."""
         with tempfile.TemporaryDirectory() as scratch:
             environment = {**os.environ, **DEADLINES, "TEST_TMPDIR": scratch}
@@ -51,8 +53,7 @@ class Judge:
                 environment.pop(name, None)
             with subprocess.Popen(
                     [self.driver, f"--runner={self.runner}", f"--puppet={self.puppet}",
-                     f"--implementation={implementation}", f"--jobs={jobs}",
-                     "--only=" + ",".join(only)],
+                     f"--implementation={implementation}", "--jobs=1", f"--only={only}"],
                     env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                     errors="replace", start_new_session=True) as process:
                 try:
@@ -67,7 +68,7 @@ class Judge:
         """(whether it is caught, by which test and how; or what was said instead)."""
         words = []
         for test in self.tests.get(clause, []):
-            status, output = self.run(implementation, [test], DRIVER_GUARD_SECONDS)
+            status, output = self.run(implementation, test, DRIVER_GUARD_SECONDS)
             if status == 1:  # one test was run, and it found the implementation at fault
                 return True, f"{test} {manner(output, test)}"
             if status != 0:
@@ -106,9 +107,12 @@ class Progress:
             self.running.append(name)
             self.refresh()
 
-    def ended(self, name, line):
+    def stopped(self, name):
         with self.lock:
             self.running.remove(name)
+
+    def ended(self, line):
+        with self.lock:
             self.done += 1
             self.clear()
             print(f"[{self.done}/{self.total}] {line}", flush=True)
@@ -125,47 +129,71 @@ class Progress:
             print(f"{seconds:.0f} s  {', '.join(self.running)}"[:79], end="", flush=True)
 
 
-def judge_all(judge, mutants, directory):
-    """Name of a mutant -> whether it is caught."""
+def judge_all(judge, original, mutants, directory):
+    """Name of a mutant -> whether it is caught; None if the unchanged implementation is, too."""
     progress = Progress(len(mutants))
+    by_clause = {}
+    for mutant in mutants:
+        by_clause.setdefault(mutant["clause"], []).append(mutant)
 
-    def one(mutant):
-        progress.started(mutant["name"])
-        caught, words = judge.catch(f"{directory}/lib{mutant['name']}.so", mutant["clause"])
-        line = f"{mutant['clause']} {mutant['name']}: "
-        line += f"caught: {words}" if caught else f"NOT CAUGHT: {mutant['wrong']}\n{words}".rstrip()
-        progress.ended(mutant["name"], line)
-        return mutant["name"], caught
+    def one_clause(item):
+        clause, its = item
+        # Right before its mutants, so that all meet the same machine.
+        progress.started(clause)
+        status, output = judge.run(original, clause, None)
+        progress.stopped(clause)
+        verdicts = {}
+        for mutant in its:
+            line = f"{clause} {mutant['name']}: "
+            if status != 0:
+                verdicts[mutant["name"]] = None
+                progress.ended(f"{line}NOT JUDGED: the unchanged implementation does not pass "
+                               f"the tests of {clause}\n{output}".rstrip())
+                continue
+            progress.started(mutant["name"])
+            caught, words = judge.catch(f"{directory}/lib{mutant['name']}.so", clause)
+            progress.stopped(mutant["name"])
+            verdicts[mutant["name"]] = caught
+            line += f"caught: {words}" if caught else f"NOT CAUGHT: {mutant['wrong']}\n{words}"
+            progress.ended(line.rstrip())
+        return verdicts
 
     # As many at a time as tests of the suite itself run; the rest of their time they wait.
+    verdicts = {}
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        result = dict(pool.map(one, mutants))
+        for part in pool.map(one_clause, by_clause.items()):
+            verdicts.update(part)
     progress.clear()
-    return result
+    return verdicts
 
 
 def print_summary(required, mutants, caught, not_told_apart):
-    """Caught/total by clause, and what is missing. Whether all is well."""
+    """Caught/total by clause, and what is missing. The exit status."""
     by_clause = {clause: [] for clause in required}
     for mutant in mutants:
         by_clause.setdefault(mutant["clause"], []).append(mutant)
     print("\nclause   caught/total")
     for clause, its in by_clause.items():
         if its:
-            print(f"{clause:8} {sum(caught[mutant['name']] for mutant in its)}/{len(its)}")
+            print(f"{clause:8} {sum(bool(caught[mutant['name']]) for mutant in its)}/{len(its)}")
     apart = [clause for clause in required if not by_clause[clause] and clause in not_told_apart]
     without = [clause for clause in required if not by_clause[clause] and clause not in apart]
-    missed = [mutant for mutant in mutants if not caught[mutant["name"]]]
+    missed = [mutant for mutant in mutants if caught[mutant["name"]] is False]
+    not_judged = [mutant for mutant in mutants if caught[mutant["name"]] is None]
     have = len(required) - len(apart) - len(without)
-    print(f"\n{len(mutants) - len(missed)} of {len(mutants)} mutants caught; "
+    print(f"\n{len(mutants) - len(missed) - len(not_judged)} of {len(mutants)} mutants caught; "
           f"{have} of {len(required)} MUST clauses have one")
     for mutant in missed:
         print(f"not caught: {mutant['clause']} {mutant['name']} ({mutant['file']}): {mutant['wrong']}")
+    for mutant in not_judged:
+        print(f"not judged: {mutant['clause']} {mutant['name']}")
     for clause in apart:
         print(f"cannot be told apart here: {clause}: {not_told_apart[clause]}")
     if without:
         print("without a mutant: " + " ".join(without))
-    return not missed and not without
+    if not_judged:
+        return 2
+    return 1 if missed or without else 0
 
 
 def select(mutants, required, wanted):
@@ -200,17 +228,8 @@ def main():
         return 2
 
     judge = Judge(driver, runner, puppet)
-    clauses = list(dict.fromkeys(mutant["clause"] for mutant in mutants))
-    if clauses:
-        print("first the unchanged implementation, by the tests of " + ", ".join(clauses),
-              flush=True)
-        status, output = judge.run(original, clauses, None, jobs=os.cpu_count() or 1)
-        if status != 0:
-            print(output)
-            print("the unchanged implementation does not pass these tests: no mutant is judged")
-            return 2
-    caught = judge_all(judge, mutants, os.path.dirname(list_path))
-    return 0 if print_summary(required, mutants, caught, listed["not_told_apart"]) else 1
+    caught = judge_all(judge, original, mutants, os.path.dirname(list_path))
+    return print_summary(required, mutants, caught, listed["not_told_apart"])
 
 
 if __name__ == "__main__":

@@ -125,11 +125,13 @@ class ReportTests(unittest.TestCase):
         self.assertEqual(status, 1)
         self.assertIn("AAA_01.Second: the driver hung", text)
 
-    def test_nothing_is_judged_if_the_unchanged_implementation_fails(self):
+    def test_not_judged_where_the_unchanged_implementation_fails(self):
         self.file("original", "1")
         status, text = self.report(["fails"], "AAA")
         self.assertEqual(status, 2)
-        self.assertNotIn("caught:", text)
+        self.assertIn("AAA-01 fails: NOT JUDGED", text)
+        self.assertIn("0 of 1 mutants caught", text)
+        self.assertFalse([call for call in self.calls() if "libfails" in call])
 
     def test_a_clause_without_a_mutant_fails(self):
         status, text = self.report(["fails"])
