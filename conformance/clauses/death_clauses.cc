@@ -1,5 +1,6 @@
 // DTH-*: the report of a dead task.
 #include "conformance/clauses/birth_scenes.h"
+#include "conformance/clauses/callback_scenes.h"
 
 namespace utrace::kit {
 namespace {
@@ -179,6 +180,38 @@ CLAUSE_TEST(DTH_02, ExactlyOneOfAGroupThatEndsAtOnce) {
   }
 }
 
+// Both are dead before the report of either, if the implementation makes them one at a time.
+CLAUSE_TEST(DTH_02, OneOfTwoThatAreDeadAlready) {
+  Puppet& puppet = Spawn();
+  PuppetThread& first = puppet.SpawnThread();
+  PuppetThread& second = puppet.SpawnThread();
+  PuppetThread& third = puppet.SpawnThread();
+  Gate gate;
+  TestEngine leader("L");
+  TestEngine busy("A");
+  TestEngine b("B");
+  TestEngine c("C");
+  busy.On(What::kDeath, WaitAt(gate, UTRACE_RESUME));
+  ASSERT_EQ(0, leader.AttachTid(puppet.tid()));
+  ASSERT_EQ(0, busy.AttachTid(first.tid()));
+  ASSERT_EQ(0, b.AttachTid(second.tid()));
+  ASSERT_EQ(0, c.AttachTid(third.tid()));
+  for (TestEngine* engine : {&leader, &busy, &b, &c}) ASSERT_EQ(0, engine->SetEvents(kDeath));
+  puppet.BeginExit(0);
+  leader.AwaitEnded(What::kDeath);
+  first.BeginExit(0);
+  gate.AwaitArrival();
+  second.BeginExit(0);
+  third.BeginExit(0);
+  second.AwaitDeath();
+  third.AwaitDeath();
+  gate.Open();
+  for (TestEngine* engine : {&busy, &b, &c}) engine->AwaitEnded(What::kDeath);
+  EXPECT_FALSE(leader.Log(What::kDeath).at(0).group_dead);
+  EXPECT_FALSE(busy.Log(What::kDeath).at(0).group_dead);
+  EXPECT_NE(b.Log(What::kDeath).at(0).group_dead, c.Log(What::kDeath).at(0).group_dead);
+}
+
 CLAUSE_TEST(DTH_02, UntracedThreadsCountToo) {
   Puppet& puppet = Spawn();
   PuppetThread& traced = puppet.SpawnThread();
@@ -197,9 +230,12 @@ CLAUSE_TEST(DTH_03, ControlOfADeadTask) {
   Puppet& puppet = Spawn();
   Gate gate;
   TestEngine engine("A");
+  TestEngine probe("P");
   engine.On(What::kDeath, WaitAt(gate, UTRACE_RESUME));
   ASSERT_EQ(0, engine.AttachTid(puppet.tid()));
   ASSERT_EQ(0, engine.SetEvents(kDeath | kReap | UTRACE_EVENT(QUIESCE)));
+  ASSERT_EQ(0, probe.AttachTid(puppet.tid()));
+  ASSERT_EQ(0, probe.SetEvents(kDeath));
   puppet.BeginExitGroup(3);
   gate.AwaitArrival();
   const auto try_all = [&] {
@@ -210,8 +246,7 @@ CLAUSE_TEST(DTH_03, ControlOfADeadTask) {
   };
   try_all();
   gate.Open();
-  engine.AwaitEnded(What::kDeath);
-  EXPECT_EQ(0, engine.Barrier());
+  AwaitDeathReportOver(probe);
   try_all();
   // Nor does any of it keep the parent waiting.
   EXPECT_EQ(3 << 8, nanny().Wait(puppet.pid()).status);

@@ -63,5 +63,6 @@ REPRESENTATIVE = [
     "quiesce_without_quiesce",
     "repeat_inherits_abort",
     "signal_action_is_not_passed_on",
+    "leader_is_the_last",
     "blank_instead_of_tab",
 ]
