@@ -186,12 +186,17 @@ CHAPTER_11 = [
     ),
     mutant(
         clause = "SYS-10",
-        name = "vfork_leaves_no_call",
-        wrong = "entry and exit are told apart by counting alone, which an attach in the middle of a call upsets",
+        name = "newborn_begins_with_an_exit",
+        wrong = "a newborn begins with the exit of the call that made it",
         file = "core/linux/stops.cc",
-        find = "const bool entry = known ? info.op == PTRACE_SYSCALL_INFO_ENTRY : !in_syscall_;",
-        replace = """const bool entry = size > 0 && !known ? false : !in_syscall_;
-  if (info.op == PTRACE_SYSCALL_INFO_EXIT && stop_took_interrupt_) in_syscall_ = true;""",
+        find = """    newborn_ = false;
+    ReturnToUser();""",
+        replace = """    newborn_ = false;
+    {
+      const Region region;
+      core_->OnSyscallExit();
+    }
+    ReturnToUser();""",
     ),
     mutant(
         clause = "SYS-11",
