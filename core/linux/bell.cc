@@ -90,27 +90,22 @@ void Bell::Bind() {
 }
 
 void Bell::Ring() {
-  rung_.store(1, std::memory_order_seq_cst);
-  if (!waiting_.load(std::memory_order_seq_cst)) return;
-  syscall(SYS_tgkill, getpid(), thread_, Signal());
-  syscall(SYS_futex, &rung_, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+  words_.Ring([this](const Atomic<uint32_t>& rung) {
+    syscall(SYS_tgkill, getpid(), thread_, Signal());
+    syscall(SYS_futex, &rung, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+  });
 }
 
 int Bell::WaitId(int id_type, id_t id, siginfo_t* info, int options) {
-  waiting_.store(true, std::memory_order_seq_cst);
-  const long result = utrace_bell_waitid(id_type, id, info, options, &rung_);
-  waiting_.store(false, std::memory_order_seq_cst);
-  if (result == -EINTR) rung_.store(0, std::memory_order_seq_cst);
-  return static_cast<int>(result);
+  return static_cast<int>(words_.WaitUnlessRung([=](const Atomic<uint32_t>& rung) {
+    return utrace_bell_waitid(id_type, id, info, options, &rung);
+  }));
 }
 
 void Bell::WaitForRing() {
-  waiting_.store(true, std::memory_order_seq_cst);
-  while (rung_.load(std::memory_order_seq_cst) == 0) {
-    syscall(SYS_futex, &rung_, FUTEX_WAIT_PRIVATE, 0, nullptr, nullptr, 0);
-  }
-  waiting_.store(false, std::memory_order_seq_cst);
-  rung_.store(0, std::memory_order_seq_cst);
+  words_.WaitForRing([](const Atomic<uint32_t>& rung) {
+    syscall(SYS_futex, &rung, FUTEX_WAIT_PRIVATE, 0, nullptr, nullptr, 0);
+  });
 }
 
 }  // namespace utrace::linux_host

@@ -10,9 +10,8 @@
 #include <sys/types.h>
 
 #include <csignal>
-#include <cstdint>
 
-#include "core/sync.h"
+#include "core/linux/bell_words.h"
 
 namespace utrace::linux_host {
 
@@ -35,8 +34,7 @@ class Bell {
   pid_t thread() const { return thread_; }
 
  private:
-  Atomic<uint32_t> rung_{0};
-  Atomic<bool> waiting_{false};
+  BellWords words_;
   pid_t thread_ = 0;
 };
 

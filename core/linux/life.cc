@@ -178,7 +178,7 @@ void LinuxTask::AtExec() {
     LinuxTask* task = Lane::Current()->Find(former);
     if (task != nullptr && task != this) {
       task->core().Ref();
-      task->running_.store(false);
+      task->setup_.Stopped();
       task->registers_valid_ = false;
       task->Renamed(tid());
       task->AtExec();
@@ -299,7 +299,7 @@ int LinuxTask::SignalToParent(bool group_dead) {
 // `replaced`: an exec by another thread took its id.
 void LinuxTask::Die(bool replaced) {
   if (death_reported_) return;
-  running_.store(false);
+  setup_.Stopped();
   if (place_ != Place::kRunning && place_ != Place::kListening) core_->OnKilledInStop();
   const bool last = !replaced && IsLastOfGroup();
   const int signal = SignalToParent(last);

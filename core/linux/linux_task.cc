@@ -140,7 +140,7 @@ int LinuxTask::Seize(std::string* error) {
   }
   core_->MarkAdopted();
   Publish(true);
-  running_.store(place_ == Place::kRunning || place_ == Place::kListening);
+  if (place_ == Place::kRunning || place_ == Place::kListening) setup_.Announce([] {});
   return 0;
 }
 
@@ -214,7 +214,7 @@ void LinuxTask::RequestSafePoint(Urgency urgency) {
                            : urgency == Urgency::kInterrupt ? kAskInterrupt
                                                             : kAskTakeOver;
   // Of a running task: it shall not get past its next safe point once this call has returned.
-  if (running_.load()) {
+  if (setup_.Running()) {
     lane->AskPromptly(asked_, request);
   } else {
     lane->Ask(asked_, request);
@@ -232,10 +232,7 @@ void LinuxTask::InterestChanged(unsigned long interest) {
     lane->Ask(asked_, kAskRelease);
     return;
   }
-  // A task in the lane's hands is set up by its engines' masks when it is let go: the lane marks it
-  // running before it reads them.
-  if (!running_.load()) return;
-  if ((Needed(interest) & ~configured_.load()) == 0) return;
+  if (!setup_.MustBeTold(Needed(interest))) return;
   if (lane == Lane::Current()) {
     Reconfigure(interest);
   } else {
@@ -279,7 +276,7 @@ void LinuxTask::Serve(Requests requests) {
 
 void LinuxTask::Reconfigure(unsigned long interest) {
   if (!traced_here_ || place_ != Place::kRunning) return;
-  if ((Needed(interest) & ~configured_.load()) != 0) Interrupt();
+  if (setup_.Lacks(Needed(interest))) Interrupt();
 }
 
 void LinuxTask::Interrupt() {
@@ -310,10 +307,7 @@ unsigned long LinuxTask::KernelOptions(unsigned long interest) const {
 }
 
 void LinuxTask::ApplyOptions() {
-  // Announced before the masks are read: whoever changes a mask meanwhile asks for a reconfiguration.
-  configured_.store(0);
-  running_.store(true);
-  const unsigned long interest = core_->HostInterest();
+  const unsigned long interest = setup_.Announce([this] { return core_->HostInterest(); });
   const unsigned long options = KernelOptions(interest);
   if (options != options_ && ptrace(PTRACE_SETOPTIONS, tid(), nullptr, options) == 0) {
     options_ = options;

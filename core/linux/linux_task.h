@@ -31,6 +31,7 @@
 #include "core/host.h"
 #include "core/linux/fd.h"
 #include "core/linux/lane.h"
+#include "core/linux/running_setup.h"
 #include "core/linux/wait_status.h"
 #include "core/task.h"
 
@@ -188,10 +189,7 @@ class LinuxTask final : public HostTask {
   Asked asked_;
   // Set when seized; stays when released, since requests may be on their way.
   std::atomic<Lane*> lane_{nullptr};
-  // What the running task is set up to report, for InterestChanged; see KernelOptions and kSyscalls.
-  std::atomic<unsigned long> configured_{0};
-  // Not in the lane's hands.
-  std::atomic<bool> running_{false};
+  RunningSetup setup_;
 
   // ---- On the lane only. ----
   bool traced_here_ = false;

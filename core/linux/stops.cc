@@ -16,7 +16,7 @@ namespace utrace::linux_host {
 using Region = Lane::CallbackRegion;
 
 void LinuxTask::OnStop(int wait_code) {
-  running_.store(false);
+  setup_.Stopped();
   const Stop stop = DecodeStop(wait_code);
   registers_valid_ = false;
   // The kernel takes any stop for the one that an interrupt asked for.
@@ -368,7 +368,7 @@ void LinuxTask::Resume(int request, int signal) {
   syscalls_stop_ = request == PTRACE_SYSCALL;
   unsigned long configured = interest_ & ~UTRACE_EVENT_SYSCALL;
   if (syscalls_stop_) configured |= UTRACE_EVENT_SYSCALL;
-  configured_.store(configured);
+  setup_.SetUp(configured);
   // Fails only if SIGKILL took the task out of its stop: its death will be seen.
   ptrace(static_cast<__ptrace_request>(request), tid(), nullptr, static_cast<long>(signal));
   // Or else SIGKILL took it to the stop of its exit already, and this resumed that one unseen: of a
@@ -388,7 +388,7 @@ bool LinuxTask::ReleaseIfIdle(int signal) {
     return false;
   }
   if (!core_->TryRelease()) return false;
-  running_.store(false);
+  setup_.Stopped();
   ptrace(PTRACE_DETACH, tid(), nullptr, static_cast<long>(signal));
   traced_here_ = false;
   place_ = Place::kRunning;
@@ -397,7 +397,6 @@ bool LinuxTask::ReleaseIfIdle(int signal) {
   step_ = Step::kNone;
   step_over_call_ = false;
   handler_expected_ = false;
-  configured_.store(0);
   Lane* const lane = Lane::Current();
   LinuxHost& host = LinuxHost::Get();
   host.NoteRemoved(lane, tgid_);

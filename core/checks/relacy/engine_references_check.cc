@@ -3,10 +3,9 @@
 //
 // Built twice: with the core's source, where nothing may be found, and with one whose last drop has a
 // weaker memory order (UTRACE_CHECK_WEAKENED), where a fault must be found.
-#include <cstdio>
 #include <cstdlib>
-#include <iostream>
 
+#include "core/checks/relacy/search.h"
 #include "core/task.h"
 
 namespace utrace {
@@ -51,32 +50,7 @@ struct LastDropReleases : rl::test_suite<LastDropReleases<kThreads>, kThreads> {
   }
 };
 
-template <int kThreads>
-bool Holds(rl::scheduler_type_e search) {
-  rl::test_params params;
-  params.search_type = search;
-  params.context_bound = 3;
-  params.output_stream = &std::cerr;
-  params.progress_stream = &std::cerr;
-  const bool good = rl::simulate<LastDropReleases<kThreads>>(params);
-  std::printf("%d threads: %s after %llu interleavings\n", kThreads,
-              good ? "nothing found" : "a fault found",
-              static_cast<unsigned long long>(params.stop_iteration));
-  return good;
-}
-
 }  // namespace
 }  // namespace utrace
 
-// Asked by the leak sanitizer, where there is one: relacy never frees the stacks of its fibers.
-extern "C" const char* __lsan_default_suppressions() { return "leak:create_fiber"; }  // NOLINT
-
-int main() {
-  const bool two = utrace::Holds<2>(rl::fair_full_search_scheduler_type);
-  const bool three = utrace::Holds<3>(rl::fair_context_bound_scheduler_type);
-#ifdef UTRACE_CHECK_WEAKENED
-  return !two && !three ? 0 : 1;
-#else
-  return two && three ? 0 : 1;
-#endif
-}
+int main() { return utrace::checks::Explore<utrace::LastDropReleases>("last drop") ? 0 : 1; }

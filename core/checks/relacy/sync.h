@@ -25,6 +25,7 @@
 #undef free
 #undef assert
 #undef errno
+#undef Sleep
 
 namespace utrace {
 namespace checks {
@@ -51,8 +52,22 @@ class RelacyMutex {
   void lock() { mutex_.lock(RL_INFO); }
   void unlock() { mutex_.unlock(RL_INFO); }
 
+  rl::mutex& underlying() { return mutex_; }
+
  private:
   rl::mutex mutex_;
+};
+
+// As std::condition_variable; the core has none, checks do.
+class RelacyCondition {
+ public:
+  void wait(std::unique_lock<RelacyMutex>& lock) {
+    condition_.wait(lock.mutex()->underlying(), RL_INFO);
+  }
+  void notify_all() { condition_.notify_all(RL_INFO); }
+
+ private:
+  rl::condition_variable condition_;
 };
 
 template <typename T>
@@ -60,6 +75,7 @@ class RelacyAtomic {
  public:
   RelacyAtomic(T value) { value_.store(value, rl::mo_relaxed, RL_INFO); }  // NOLINT: as std::atomic
   T load(std::memory_order order) const { return value_.load(OrderOf(order), RL_INFO); }
+  void store(T value, std::memory_order order) { value_.store(value, OrderOf(order), RL_INFO); }
   T fetch_add(T value, std::memory_order order) {
     return value_.fetch_add(value, OrderOf(order), RL_INFO);
   }
