@@ -245,6 +245,34 @@ CLAUSE_TEST(EXI_03, ChangedRegistersDoNotKeepItAlive) {
   EXPECT_EQ(7 << 8, nanny().Wait(puppet.pid()).status);
 }
 
+// Broken by: a host that makes the report at the entry of the exit call, and then makes whatever call
+// the registers describe.
+CLAUSE_TEST(EXI_03, AChangedCallNumberDoesNotKeepItAlive) {
+  for (const bool held : {false, true}) {
+    for (const bool group : {false, true}) {
+      Puppet& puppet = Spawn();
+      TestEngine engine("A");
+      // Whether a call that is past its entry can still be changed is the implementation's affair.
+      const auto change = [](utrace_task* task) { api().utrace_syscall_set_number(task, kMarker); };
+      engine.On(What::kExit, [&](Report& report) -> uint32_t {
+        if (held) return UTRACE_STOP;
+        change(report.task);
+        return UTRACE_RESUME;
+      });
+      ASSERT_EQ(0, engine.AttachTid(puppet.tid()));
+      ASSERT_EQ(0, engine.SetEvents(kExit | UTRACE_EVENT(SYSCALL_ENTRY)));
+      group ? puppet.BeginExitGroup(7) : puppet.BeginExit(7);
+      if (held) {
+        AwaitHeld(engine);
+        change(engine.task());
+        EXPECT_EQ(0, engine.Control(UTRACE_RESUME));
+      }
+      EXPECT_EQ(7 << 8, nanny().Wait(puppet.pid()).status);
+      EXPECT_EQ(0, engine.CountSyscall(What::kSyscallEntry, kMarker));
+    }
+  }
+}
+
 CLAUSE_TEST(EXI_03, NoSystemCallIsReportedAfterIt) {
   Puppet& puppet = Spawn();
   TestEngine engine("A");

@@ -217,6 +217,7 @@ bool LinuxTask::ReportOwnExit() {
   if ((core_->HostInterest() & UTRACE_EVENT(EXIT)) == 0 || FetchRegisters() != 0) return false;
   if (arch::IsForeignAbi(registers_) || !IsExitCall(arch::SyscallNumber(registers_))) return false;
   place_ = Place::kExit;
+  exit_call_ = arch::SyscallNumber(registers_);
   const long original = static_cast<long>(arch::SyscallArgument(registers_, 0) & 0xff) << 8;
   long code = original;
   Verdict verdict;
@@ -243,6 +244,7 @@ void LinuxTask::AtExit() {
   const bool own_call = FetchRegisters() == 0 && IsExitCall(arch::SyscallNumber(registers_));
   const bool own_signal = signal != 0 && signal != SIGKILL && signal == fatal_signal_;
   in_syscall_ = false;
+  exit_call_.reset();
   if (exit_reported_) {
     AfterExitHold();
     return;
@@ -258,6 +260,12 @@ void LinuxTask::AtExit() {
 }
 
 void LinuxTask::AfterExitHold() {
+  // What engines made of the call's number since its report does not keep the task alive [EXI-03].
+  if (exit_call_ && FetchRegisters() == 0 && arch::SyscallNumber(registers_) != *exit_call_) {
+    arch::SetSyscallNumber(registers_, *exit_call_);
+    StoreRegisters();
+  }
+  exit_call_.reset();
   if (ReleaseIfIdle(0)) return;
   ApplyOptions();
   Resume(PTRACE_CONT, 0);

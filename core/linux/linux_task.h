@@ -204,6 +204,7 @@ class LinuxTask final : public HostTask {
   bool newborn_ = false;              // its first stop is to come
   bool job_reported_ = false;         // in a job control stop that the core knows of
   bool exit_reported_ = false;
+  std::optional<long> exit_call_;  // its number, while the task is at the entry of its own exit
   bool death_reported_ = false;
   bool siblings_ = false;                // its process was seen to have other threads
   bool synthetic_ = false;               // dequeued_ is a trap of our own making
