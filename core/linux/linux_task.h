@@ -105,7 +105,8 @@ class LinuxTask final : public HostTask {
   struct Carrier {
     uint64_t cookie = 0;
     int number = 0;
-    bool decided = false;  // carry out `effect`; else look at effect.info as if just dequeued
+    bool decided = false;    // carry out `effect`; else look at effect.info as if just dequeued
+    bool by_kernel = false;  // sent by the kernel, when the task was resumed
     SignalEffect effect;
   };
 
@@ -144,8 +145,6 @@ class LinuxTask final : public HostTask {
   void CarryOut(const SignalEffect& effect, int stopped_for);
   int JobStopSignal(int wanted);
   void Deliver(const siginfo_t& info, int number, bool set_info);
-  bool SendCarrier(const SignalEffect& effect, int number, bool decided);
-  std::optional<Carrier> TakeCarrier(const siginfo_t& info);
   void AtHandler();
   void ReportHandler();
   void RunChosenHandler(const SignalEffect& effect);
@@ -154,6 +153,16 @@ class LinuxTask final : public HostTask {
   uint64_t DispositionOf(int signal);
   bool SetSignalMask(uint64_t mask);
   std::optional<uint64_t> SignalMask();
+
+  // carriers.cc
+  void SendCarrier(const SignalEffect& effect, int number, bool decided);
+  void SendUnsent();
+  int HandOneToKernel();
+  std::optional<Carrier> TakeCarrier(const siginfo_t& info);
+  void ResumeToCarrier();
+  bool StepsToUnsent();
+  bool IsBlocked(int signal);
+  bool LookAtUnsent();
 
   // life.cc
   void AtClone(int event);
@@ -199,6 +208,7 @@ class LinuxTask final : public HostTask {
   bool interrupted_entry_ = false;    // the call that the task is in was entered with one pending
   bool interrupt_wanted_ = false;     // by an engine: report in the middle of a call
   bool in_syscall_ = false;           // between entry- and exit-stop
+  bool at_syscall_stop_ = false;      // the present stop is one of a system call
   bool syscalls_stop_ = false;        // resumed such that the next syscall stops
   bool finish_call_ = false;          // a report waits for the end of the call [CTL-22]
   bool newborn_ = false;              // its first stop is to come
@@ -222,9 +232,10 @@ class LinuxTask final : public HostTask {
   std::optional<uint64_t> mask_to_restore_;
   std::optional<std::pair<unsigned, uint64_t>> argument_to_restore_;
   std::optional<int64_t>
-      exec_result_;       // what an engine's report_exec put where execve's result goes
-  siginfo_t dequeued_{};  // in kBeforeSignal
-  std::deque<Carrier> carriers_;
+      exec_result_;               // what an engine's report_exec put where execve's result goes
+  siginfo_t dequeued_{};          // in kBeforeSignal
+  std::deque<Carrier> carriers_;  // on their way
+  std::deque<Carrier> unsent_;    // for which there was no room
   uint64_t next_cookie_ = 1;
   bool registers_valid_ = false;
   arch::GeneralRegisters registers_{};

@@ -2,6 +2,7 @@
 
 LINUX_PARTS = [
     "bell",
+    "carriers",
     "features",
     "lane",
     "life",

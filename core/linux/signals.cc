@@ -1,9 +1,7 @@
 // Signals: looking at those that the kernel dequeued, and carrying out what engines decided.
 //
 // The kernel acts on a signal only where it stopped the task for one (signal-delivery-stop). What
-// engines introduce elsewhere, or put back, therefore travels by a *carrier*: the same signal is sent
-// to the task with a cookie, and what it stands for is looked up when the task stops for it. If this
-// process dies meanwhile, the task gets just that signal.
+// engines introduce elsewhere, or put back, therefore travels by a carrier (carriers.cc).
 #include <elf.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -24,8 +22,6 @@ namespace {
 
 using Region = Lane::CallbackRegion;
 
-constexpr uint64_t kCookieMark = 0x7574726163650000;  // "utrace"
-constexpr uint64_t kCookieMask = 0xffff;
 // What ptrace_notify puts into si_code when a handler was set up under single step.
 constexpr int kHandlerSetUp = SIGTRAP;
 
@@ -51,6 +47,7 @@ void LinuxTask::AtSignal(int signal) {
   if (trace_trap && (step_ != Step::kNone || handler_step)) {
     const bool engines_step = step_ != Step::kNone;
     step_ = Step::kNone;
+    if (!engines_step && LookAtUnsent()) return;
     const unsigned long kind = SignalEventKind(SIGTRAP, DispositionOf(SIGTRAP));
     // A step that nobody waits for any more must not kill the program.
     if (!engines_step || (core_->HostInterest() & (kind | UTRACE_EVENT(QUIESCE))) == 0) {
@@ -159,12 +156,8 @@ void LinuxTask::CarryOut(const SignalEffect& effect, int stopped_for) {
     SignalEffect decided = effect;
     decided.info = info;
     decided.put_back = false;
-    if (!SendCarrier(decided, number, true)) {
-      ReturnToUser();
-      return;
-    }
-    ApplyOptions();
-    Resume((interest_ & UTRACE_EVENT_SYSCALL) != 0 ? PTRACE_SYSCALL : PTRACE_CONT, 0);
+    SendCarrier(decided, number, true);
+    ResumeToCarrier();
     return;
   }
   if (effect.kind == Kind::kOriginalHandler) {
@@ -322,13 +315,17 @@ void LinuxTask::EndProcessBy(const SignalEffect& effect, int stopped_for) {
     Resume(PTRACE_CONT, number);
     return;
   }
+  // What else was on its way does not matter any more.
+  unsent_.clear();
   if (!is_default && !ResetDisposition(number)) return;  // died on the way
+  SendCarrier(ending, number, true);
+  // Without room for it, the kernel sends it from a stop of a system call: make one.
+  if (!unsent_.empty() && !at_syscall_stop_ && !ResetDisposition(number)) return;
   // It must not wait behind a blocked mask: the process ends now.
   if (const auto mask = SignalMask()) {
     mask_to_restore_ = *mask & ~Bit(number);
     SetSignalMask(~Bit(number));
   }
-  SendCarrier(ending, number, true);
   ApplyOptions();
   Resume(PTRACE_CONT, 0);
 }
@@ -370,6 +367,7 @@ bool LinuxTask::ResetDisposition(int number) {
     if (decoded.kind == StopKind::kSyscall) ++syscall_stops;
     interrupt_sent_ = false;
   }
+  at_syscall_stop_ = true;
   registers_ = saved;
   registers_valid_ = true;
   StoreRegisters();
@@ -384,40 +382,6 @@ int LinuxTask::JobStopSignal(int wanted) {
     if (stops && DispositionOf(candidate) == UTRACE_SIG_DFL) return candidate;
   }
   return SIGSTOP;
-}
-
-// ---- Carriers --------------------------------------------------------------------------------------
-
-bool LinuxTask::SendCarrier(const SignalEffect& effect, int number, bool decided) {
-  Carrier carrier;
-  carrier.cookie = kCookieMark | (next_cookie_++ & kCookieMask);
-  carrier.number = number;
-  carrier.decided = decided;
-  carrier.effect = effect;
-  siginfo_t info{};
-  info.si_signo = number;
-  info.si_code = SI_QUEUE;
-  info.si_pid = getpid();
-  info.si_uid = getuid();
-  info.si_value.sival_ptr = reinterpret_cast<void*>(carrier.cookie);
-  if (syscall(SYS_rt_tgsigqueueinfo, tgid_, tid(), number, &info) != 0) return false;
-  carriers_.push_back(carrier);
-  return true;
-}
-
-std::optional<LinuxTask::Carrier> LinuxTask::TakeCarrier(const siginfo_t& info) {
-  for (auto it = carriers_.begin(); it != carriers_.end(); ++it) {
-    if (it->number != info.si_signo) continue;
-    const bool marked = info.si_code == SI_QUEUE &&
-                        reinterpret_cast<uint64_t>(info.si_value.sival_ptr) == it->cookie;
-    // The kernel drops the siginfo when the user's signal queue is full.
-    const bool lost = info.si_code == SI_USER && info.si_pid == 0;
-    if (!marked && !lost) continue;
-    Carrier carrier = *it;
-    carriers_.erase(it);
-    return carrier;
-  }
-  return std::nullopt;
 }
 
 // ---- Dispositions and masks ------------------------------------------------------------------------

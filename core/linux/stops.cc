@@ -19,6 +19,7 @@ void LinuxTask::OnStop(int wait_code) {
   setup_.Stopped();
   const Stop stop = DecodeStop(wait_code);
   registers_valid_ = false;
+  at_syscall_stop_ = stop.kind == StopKind::kSyscall;
   // The kernel takes any stop for the one that an interrupt asked for.
   stop_took_interrupt_ = interrupt_sent_;
   interrupt_sent_ = false;
@@ -341,17 +342,22 @@ void LinuxTask::ResumeToUser(Step step) {
   ApplyOptions();
   step_ = step;
   const bool syscalls = (interest_ & UTRACE_EVENT_SYSCALL) != 0;
-  if (step == Step::kNone) {
+  const bool to_unsent = step == Step::kNone && StepsToUnsent();
+  if (to_unsent) {
+    handler_expected_ = true;
+    handler_report_ = false;
+  } else if (step == Step::kNone) {
     Resume(syscalls || argument_to_restore_ ? PTRACE_SYSCALL : PTRACE_CONT, resume_signal_);
     return;
   }
-  if (syscalls && resume_signal_ == 0 && FetchRegisters() == 0) {
+  if ((syscalls || to_unsent) && resume_signal_ == 0 && FetchRegisters() == 0) {
     // A stepped system call instruction makes no system call stops: let it stop at those instead.
     uint8_t code[arch::kMaxSyscallInstruction] = {};
     ssize_t done = 0;
     TransferMemory(arch::Pc(registers_), code, sizeof(code), false, &done);
     if (done > 0 && arch::IsSyscallInstruction({code, static_cast<size_t>(done)})) {
-      step_over_call_ = true;
+      step_over_call_ = !to_unsent;
+      if (to_unsent) handler_expected_ = false;
       Resume(PTRACE_SYSCALL, 0);
       return;
     }
@@ -362,6 +368,10 @@ void LinuxTask::ResumeToUser(Step step) {
 }
 
 void LinuxTask::Resume(int request, int signal) {
+  SendUnsent();
+  if (signal == 0) signal = HandOneToKernel();
+  if (!unsent_.empty() && request == PTRACE_CONT) request = PTRACE_SYSCALL;
+  at_syscall_stop_ = false;
   place_ = Place::kRunning;
   registers_valid_ = false;
   resume_signal_ = 0;
@@ -383,8 +393,8 @@ void LinuxTask::Resume(int request, int signal) {
 bool LinuxTask::ReleaseIfIdle(int signal) {
   if (core_->HostInterest() != 0) return false;
   // What is half done must be brought to its end first.
-  if (!carriers_.empty() || argument_to_restore_ || aborted_number_ >= 0 || handler_patch_ ||
-      mask_to_restore_ || interrupted_entry_ || exec_result_) {
+  if (!carriers_.empty() || !unsent_.empty() || argument_to_restore_ || aborted_number_ >= 0 ||
+      handler_patch_ || mask_to_restore_ || interrupted_entry_ || exec_result_) {
     return false;
   }
   if (!core_->TryRelease()) return false;
