@@ -8,11 +8,13 @@
 #define CONFORMANCE_HISTORY_JUDGE_H_
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "conformance/history/edge.h"
+#include "conformance/history/state.h"
 
 namespace utrace::history {
 
@@ -24,8 +26,8 @@ struct Breach {
 // "CTL-10, CTL-12: what is wrong" and a line for each line of the witness.
 std::string Describe(const Breach& breach);
 
-// Memory grows with the operations that are open and the engines and tasks named, not with the
-// edges. One thread at a time.
+// Memory grows with the operations that are open and with the engines and tasks alive, not with the
+// edges: of engines that have ended, the last 10,000 are remembered. One thread at a time.
 class Judge {
  public:
   // False if the edge makes no sense (an id in use, a return of nothing, too many open operations);
@@ -37,59 +39,75 @@ class Judge {
   uint64_t breach_count() const { return breach_count_; }
   uint64_t edge_count() const { return edges_; }
   uint64_t callback_count() const { return callbacks_; }
-  size_t task_count() const { return tasks_.size(); }
-  size_t engine_count() const { return engines_.size(); }
+  size_t task_count() const { return task_count_; }
+  size_t engine_count() const { return attached_; }
+  // Engines that it knows of at present.
+  size_t remembered_count() const { return engines_.size(); }
 
  private:
   struct Open {
     Edge edge;
     bool sole = true;          // no other set_events of the engine overlaps it
     uint64_t mask_before = 0;  // set_events: the bits that may have been on when it began
+    uint64_t settings = 0;     // barrier: set_events calls of its engine that had begun
+    bool setting = false;      // barrier: one was open
+    Edge leaving;              // barrier: of its engine, when it began
     Edge detached;             // of its engine, when it began
-  };
-  struct Engine {
-    bool known = false;          // its attach is in the record
-    uint64_t possible = 0;       // event bits that may be on
-    uint64_t certain = 0;        // event bits that surely are
-    Edge events;                 // what last determined `possible`
-    uint64_t quiesce_since = 0;  // the line since which QUIESCE is certain
-    uint64_t pair_since = 0;     // likewise both system call events
-    bool unsettled = false;      // the last mask was answered by -EINPROGRESS
-    uint64_t unsettled_mask = 0;
-    int setting = 0;  // set_events calls that are open
-    Edge detached;    // a DETACH that returned zero, or a result of DETACH
-    bool by_result = false;
-    Edge death, reap, release;
-    Edge last_specific, last_exit;
-    Edge last_quiesce;
-    uint64_t last_quiesce_event = 0;
-    bool quiesce_is_last = false;
-    uint64_t entries_since_exit = 0;
-    std::map<uint64_t, Edge> running;  // callbacks, by operation
-  };
-  struct Task {
-    std::map<uint64_t, Edge> running;
+    bool of_newborn = false;   // control: the task's report_clone was in progress
   };
 
+  // judge.cc: callbacks of one engine.
   void BeginCallback(const Edge& edge);
-  void CheckAlive(const Edge& edge, const Engine& engine);
-  void CheckMask(const Edge& edge, const Engine& engine);
-  void CheckSequence(const Edge& edge, Engine* engine);
+  void BeginRelease(const Edge& edge, EngineState* engine);
+  void CheckAlive(const Edge& edge, const EngineState& engine);
+  void CheckMask(const Edge& edge, const EngineState& engine);
+  void CheckQuiesce(const Edge& edge, EngineState* engine);
+  void CheckAlternation(const Edge& edge, EngineState* engine);
   void ReturnCallback(const Open& open, const Edge& edge);
+
+  // calls.cc
+  void BeginCall(const Edge& edge, Open* open, EngineState* engine);
+  bool ReturnCall(const Open& open, const Edge& edge);
+  bool ReturnAttach(const Open& open, const Edge& edge);
+  bool ReturnLookup(const Open& open, const Edge& edge);
   void ReturnSetEvents(const Open& open, const Edge& edge);
   void ReturnControl(const Open& open, const Edge& edge);
   void ReturnBarrier(const Open& open, const Edge& edge);
-  void Determine(Engine* engine, uint64_t certain, uint64_t line);
+  static void Determine(EngineState* engine, uint64_t certain, uint64_t line);
+  void Leave(EngineState* engine, uint64_t line);
+  void Stop(const Edge& begin, const Edge& since, EngineState* engine, const char* clauses);
+
+  // passes.cc: callbacks of all engines of a task.
+  void BeginTurn(const Edge& edge, EngineState* engine);
+  void EndTurn(const Open& open, const Edge& edge);
+  void EndRun(TaskState* task, Kind next, const Edge& edge);
+  bool Joined(const Edge& edge, Turn turn, const Run& run, const EngineState& engine) const;
+  void CheckOrder(const Edge& edge, const PassTurn& last, Kind kind, const EngineState& engine);
+  void CheckLateAttach(const Edge& edge, const PassTurn& last, Kind kind, bool joined,
+                       const EngineState& engine);
+  void CheckResume(const Edge& edge, const TaskState& task, bool joined);
+  void CheckLeft(const Edge& edge, const Run& run, bool joined);
+  void CheckStops(const Edge& edge, TaskState* task, const EngineState& engine);
+  void BeginBirth(const Edge& edge);
+  void EndBirth(const Edge& clone);
+
+  // An engine that has ended: off its task, and one of those that may be forgotten.
+  void End(uint32_t number);
+
   void Convict(std::string clauses, std::string sentence, std::vector<Edge> witness);
   bool Fail(const Edge& edge, const std::string& why);
 
   std::map<uint64_t, Open> open_;
-  std::map<uint32_t, Engine> engines_;
-  std::map<uint32_t, Task> tasks_;
+  std::map<uint32_t, EngineState> engines_;
+  std::map<uint32_t, TaskState> tasks_;
+  std::deque<uint32_t> ended_;
   std::vector<Breach> breaches_;
   uint64_t breach_count_ = 0;
   uint64_t edges_ = 0;
   uint64_t callbacks_ = 0;
+  uint64_t runs_ = 0;
+  size_t attached_ = 0;
+  size_t task_count_ = 0;
   std::string error_;
 };
 
