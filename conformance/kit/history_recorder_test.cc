@@ -98,11 +98,12 @@ TEST_F(HistoryRecorder, WritesCallsAndCallbacksWithTheirArguments) {
   EXPECT_EQ(-ESRCH, api_.utrace_control(Task(), &the_engine, UTRACE_INTERRUPT));
   attach_answer = UTRACE_ERR_PTR(-ENOENT);
   Attach(0);
+  api_.utrace_engine_put(&the_engine);
   RecordRelease(this);
   FinishHistory();
   const std::string path = KeepHistory("Writes");
   const std::vector<std::string> lines = Lines(path);
-  ASSERT_EQ(14U, lines.size());
+  ASSERT_EQ(16U, lines.size());
   EXPECT_EQ("{\"format\":\"utrace-history-1\",\"test\":\"Writes\"}", lines[0]);
   EXPECT_TRUE(Holds(lines, ",\"what\":\"attach\",\"task\":1}"));
   EXPECT_TRUE(Holds(lines, ",\"result\":0,\"engine\":1}"));
@@ -115,8 +116,9 @@ TEST_F(HistoryRecorder, WritesCallsAndCallbacksWithTheirArguments) {
   EXPECT_TRUE(Holds(lines, ",\"result\":-3}"));
   EXPECT_TRUE(Holds(lines, ",\"what\":\"lookup\",\"task\":1}"));
   EXPECT_TRUE(Holds(lines, ",\"result\":-2}"));
+  EXPECT_TRUE(Holds(lines, ",\"what\":\"put\",\"task\":1,\"engine\":1}"));
   EXPECT_TRUE(Holds(lines, ",\"what\":\"release\",\"task\":1,\"engine\":1}"));
-  EXPECT_EQ("{\"end\":12}", lines[13]);
+  EXPECT_EQ("{\"end\":14}", lines[15]);
   EXPECT_EQ(0, history::CheckFile(path, stdout, stderr));
 }
 
