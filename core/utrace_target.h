@@ -189,7 +189,8 @@ UTRACE_EXPORT void utrace_target_thread_interrupt(int thread);
 // Waits until ready(argument) is nonzero (1), or for `timeout` ns of virtual time (0). `ready` must call
 // nothing of the implementation.
 UTRACE_EXPORT int utrace_target_await(int (*ready)(void*), void* argument, int64_t timeout);
-// Lets everything else go on until nothing can without time passing, then `advance` ns pass.
+// Lets everything else go on until nothing can without time passing, then `advance` ns pass. While
+// something goes on for ever it returns after a while all the same, and no time passes.
 UTRACE_EXPORT void utrace_target_settle(int64_t advance);
 // Virtual nanoseconds.
 UTRACE_EXPORT int64_t utrace_target_now(void);

@@ -242,9 +242,11 @@ FiberId Run::Next() {
     return kNobody;
   }
   Fiber& current = self();
+  current.blocked = false;
+  const FiberId impatient = Impatient();
+  if (impatient != kNobody) return impatient;
   const bool yields = current.state == State::kYielding;
   bool current_runnable = false;
-  current.blocked = false;
   for (;;) {
     runnable_.clear();
     bool someone_yields = false;
@@ -299,6 +301,17 @@ FiberId Run::Next() {
   if (choice != DefaultChoice(decision)) choices_.emplace_back(step, choice);
   return choice;
 }
+// One whose patience in Settle is at its end goes on whatever the strategy thinks of it.
+FiberId Run::Impatient() const {
+  for (FiberId id = 0; id < fibers_.size(); ++id) {
+    Fiber& fiber = *fibers_[id];
+    if (fiber.state != State::kSettling || step_ < fiber.patient_until) continue;
+    fiber.settled = false;
+    return id;
+  }
+  return kNobody;
+}
+
 FiberId Run::OldestYielding(bool but_quiet) const {
   FiberId oldest = kNobody;
   for (FiberId id = 0; id < fibers_.size(); ++id) {

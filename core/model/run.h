@@ -61,6 +61,10 @@ struct Fiber {
   bool blocked = false;  // when it reached its point it could not go on
   Locals locals;
 
+  // kSettling
+  uint64_t patient_until = UINT64_MAX;  // a number of points
+  bool settled = true;
+
   // kWaiting, kWaitingForLock
   const char* what = nullptr;
   const std::function<bool()>* ready = nullptr;
@@ -135,6 +139,7 @@ class Run {
   void End(RunResult::End end, std::string text);
   // Who goes on; kNobody if the run is over.
   FiberId Next();
+  FiberId Impatient() const;
   FiberId OldestYielding(bool but_quiet) const;
   bool AdvanceToDeadline();
   // Who waits for what.

@@ -116,11 +116,15 @@ void AwaitLock(const bool& held, const FiberId& holder) {
 
 void Interrupt(FiberId fiber) { InRun().Find(fiber).interrupted = true; }
 
-void Settle(int64_t advance) {
+bool Settle(int64_t advance, uint64_t patience) {
   Run& run = InRun();
-  run.self().state = State::kSettling;
+  Fiber& self = run.self();
+  self.state = State::kSettling;
+  self.patient_until = patience < UINT64_MAX - run.points() ? run.points() + patience : UINT64_MAX;
+  self.settled = true;
   run.Reach();
-  if (advance > 0) run.LetPass(advance);
+  if (self.settled && advance > 0) run.LetPass(advance);
+  return self.settled;
 }
 
 int64_t Now() { return InRun().now(); }

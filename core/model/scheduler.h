@@ -129,8 +129,9 @@ void AwaitLock(const bool& held, const FiberId& holder);
 // What a signal handler that runs in a thread is to a wait of that thread.
 void Interrupt(FiberId fiber);
 // Waits until no other fiber can go on without time passing (those that only Yield aside). Then lets
-// `advance` ns pass, at most up to the next deadline.
-void Settle(int64_t advance = 0);
+// `advance` ns pass, at most up to the next deadline. True, or false if others still went on after
+// `patience` points: then no time has passed.
+bool Settle(int64_t advance = 0, uint64_t patience = UINT64_MAX);
 
 // Virtual nanoseconds since the run began.
 int64_t Now();

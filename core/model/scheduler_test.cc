@@ -323,6 +323,21 @@ TEST(Settling, GivesPollersTheirTurn) {
   EXPECT_EQ(result.end, End::kDone) << result.text;
 }
 
+TEST(Settling, IsNotKeptUpByThoseWhoGoOnForEver) {
+  const RunResult result = RunWith([] {
+    bool over = false;
+    Spawn("loop", [&] {
+      while (!over) Point();
+    });
+    EXPECT_FALSE(Settle(60, 500));
+    EXPECT_EQ(Now(), 0) << "somebody could go on";
+    over = true;
+    EXPECT_TRUE(Settle(60, 500));
+    EXPECT_EQ(Now(), 60);
+  });
+  EXPECT_EQ(result.end, End::kDone);
+}
+
 TEST(Settling, LetsTimePassUpToTheNextDeadline) {
   const RunResult result = RunWith([] {
     bool over = false;

@@ -80,30 +80,40 @@ int64_t WaitForDescriptors(Thread& thread, uint64_t timeout_at, int64_t unit) {
   return slept == Slept::kTimeout ? 0 : -kRestartNoHand;
 }
 
+// Until the word at `address` differs from `expected`; goes on after a restart as SleepUntil does.
+int64_t WaitForWord(Thread& thread, uint64_t address, uint32_t expected, int64_t until) {
+  const auto changed = [&thread, address, expected] {
+    uint32_t word = 0;
+    return !thread.process->memory->Load(address, &word) || word != expected;
+  };
+  switch (thread.Sleep("a futex", changed, Left(until))) {
+    case Slept::kReady:
+      return 0;
+    case Slept::kTimeout:
+      return -ETIMEDOUT;
+    default:
+      break;
+  }
+  if (until == kForever) return -kRestartSys;
+  thread.restart = [&thread, address, expected, until] {
+    return WaitForWord(thread, address, expected, until);
+  };
+  return -kRestartBlock;
+}
+
 int64_t Futex(Thread& thread) {
   const uint64_t address = thread.Argument(0);
   const int operation = static_cast<int>(thread.Argument(1)) & FUTEX_CMD_MASK;
   if (operation == FUTEX_WAKE) return 0;
   if (operation != FUTEX_WAIT && operation != FUTEX_WAIT_BITSET) return -ENOSYS;
   const auto expected = static_cast<uint32_t>(thread.Argument(2));
-  const auto changed = [&thread, address, expected] {
-    uint32_t word = 0;
-    return !thread.process->memory->Load(address, &word) || word != expected;
-  };
-  if (changed()) return -EAGAIN;
+  uint32_t word = 0;
+  if (!thread.process->memory->Load(address, &word)) return -EFAULT;
+  if (word != expected) return -EAGAIN;
   int64_t time = 0;
   if (!LoadTime(thread, thread.Argument(3), 1, &time)) return -EFAULT;
   const int64_t until = operation == FUTEX_WAIT_BITSET ? time : Until(time);
-  const Slept slept = thread.Sleep("a futex", changed, Left(until));
-  if (slept == Slept::kReady) return 0;
-  if (slept == Slept::kTimeout) return -ETIMEDOUT;
-  if (until == kForever) return -kRestartSys;
-  thread.restart = [&thread, until, changed]() -> int64_t {
-    const Slept again = thread.Sleep("a futex", changed, Left(until));
-    if (again == Slept::kReady) return 0;
-    return again == Slept::kTimeout ? -ETIMEDOUT : -kRestartBlock;
-  };
-  return -kRestartBlock;
+  return WaitForWord(thread, address, expected, until);
 }
 
 int64_t Read(Thread& thread) {

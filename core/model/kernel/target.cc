@@ -209,7 +209,9 @@ int utrace_target_await(int (*ready)(void*), void* argument, int64_t timeout) {
 }
 
 void utrace_target_settle(int64_t advance) {
-  if (utrace::model::InFiber()) utrace::model::Settle(advance);
+  // Threads of the kit that loop until something happens would never settle.
+  constexpr uint64_t kPatience = 2'000;
+  if (utrace::model::InFiber()) utrace::model::Settle(advance, kPatience);
 }
 
 int64_t utrace_target_now() { return utrace::model::InFiber() ? utrace::model::Now() : -EINVAL; }
