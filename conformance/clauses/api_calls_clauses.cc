@@ -189,6 +189,7 @@ CLAUSE_TEST(API_08, HandlesDoNotDelayReaping) {
 
 // A handle names a thread, not a number.
 CLAUSE_TEST(API_08, HandleNeverNamesTheNextOwnerOfItsNumber) {
+  Needs("live");
   Puppet& first = Spawn("first");
   const pid_t number = first.pid();
   PidRef pid = Pid(first);

@@ -1,12 +1,10 @@
 // Attaches, lookups, detaches and reaping at once [ATT-06, ATT-12, ATT-20, REF-05].
 //
 // Each test hammers one race for a bounded number of rounds and admits only what the contract does.
-#include <sched.h>
 
 #include <atomic>
 #include <functional>
 #include <memory>
-#include <thread>
 #include <vector>
 
 #include "conformance/clauses/lifetime_scenes.h"
@@ -24,10 +22,10 @@ void AtOnce(const std::function<void()>& one, const std::function<void()>& other
   std::atomic<int> ready{0};
   const auto start = [&ready](const std::function<void()>& what) {
     ++ready;
-    while (ready < 2) sched_yield();
+    PollUntil([&] { return ready == 2; });
     what();
   };
-  const std::jthread thread([&] { start(other); });
+  Thread thread([&] { start(other); });
   start(one);
 }
 
@@ -185,7 +183,7 @@ CLAUSE_TEST(ATT_12, LookupAgainstReaping) {
         last_success = before;
       }
     });
-    while (!looking) sched_yield();
+    ASSERT_TRUE(PollUntil([&] { return looking.load(); }));
     ExitAndReap(puppet);
     engine.AwaitEnded(What::kReap);
     ExpectOneOf(looker.Result(), {-ENOENT, -ESRCH});
@@ -222,7 +220,7 @@ CLAUSE_TEST(ATT_12, LookupAgainstAttachAndDetach) {
     }
     return found_any;
   });
-  while (!looking) sched_yield();
+  ASSERT_TRUE(PollUntil([&] { return looking.load(); }));
   for (int round = 0; round < kRounds; ++round) {
     const EngineRef engine = AttachTask(task, kCreate, ops.get(), &data);
     ASSERT_TRUE(engine.ok()) << ErrnoName(engine.error());

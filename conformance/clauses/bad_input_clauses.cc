@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <climits>
-#include <thread>
 
 #include "conformance/clauses/control_scenes.h"
 
@@ -321,6 +320,7 @@ CLAUSE_TEST(BAD_05, AnInjectedOneToo) {
 // ---- BAD-06 ------------------------------------------------------------------------------------
 
 CLAUSE_TEST(BAD_06, ATracerCannotTraceItself) {
+  Needs("live");
   const OpsTable ops;
   TaskRef self = FindTask(gettid());
   EXPECT_EQ(-EPERM, AttachTask(self, UTRACE_ATTACH_CREATE, ops.get(), nullptr).error());
@@ -328,16 +328,17 @@ CLAUSE_TEST(BAD_06, ATracerCannotTraceItself) {
   EXPECT_EQ(-EPERM, AttachTask(leader, UTRACE_ATTACH_CREATE, ops.get(), nullptr).error());
   pid_t other = 0;
   int error = 0;
-  std::thread([&] {
+  Thread([&] {
     other = gettid();
     TaskRef task = FindTask(other);
     error = AttachTask(task, UTRACE_ATTACH_CREATE, ops.get(), nullptr).error();
-  }).join();
+  }).Join();
   EXPECT_EQ(-EPERM, error);
 }
 
 // Broken by: a look at the own process only.
 CLAUSE_TEST(BAD_06, NorOneThatTracesIt) {
+  Needs("live");
   Puppet& tracer = Spawn();
   const SignalsBlocked no_stop_that_nobody_ends;
   // Yama lets only those trace a process whom it names; without Yama this fails and is not needed.
@@ -357,6 +358,7 @@ CLAUSE_TEST(BAD_06, NorOneThatTracesIt) {
 }
 
 CLAUSE_TEST(BAD_06, NotFromACallbackEither) {
+  Needs("live");
   Puppet& puppet = Spawn();
   const OpsTable ops;
   int error = 0;

@@ -1,7 +1,6 @@
 // utrace_barrier and prepare_examine under load: what was an unlucky moment in directed tests comes
 // by itself here.
 #include <atomic>
-#include <thread>
 
 #include "conformance/clauses/callback_scenes.h"
 
@@ -22,13 +21,13 @@ class BusyPuppet {
         }) {}
   ~BusyPuppet() {
     stop_.store(true);
-    thread_.join();
+    thread_.Join();
   }
 
  private:
   Puppet& puppet_;
   std::atomic<bool> stop_ = false;
-  std::thread thread_;
+  Thread thread_;
 };
 
 }  // namespace
@@ -82,13 +81,13 @@ CLAUSE_TEST(BAR_08, NothingAfterSetEventsAndBarrierUnderLoad) {
   BusyPuppet busy(puppet);
   for (int round = 0; round < 300; ++round) {
     ASSERT_EQ(0, engine.SetEvents(UTRACE_EVENT_SYSCALL));
-    std::this_thread::yield();
+    Yield();
     ExpectOneOf(engine.SetEvents(0), {0, -EINPROGRESS});
     ASSERT_EQ(0, engine.Barrier());
     const int entries = engine.Count(What::kSyscallEntry);
     const int exits = engine.Count(What::kSyscallExit);
     ASSERT_FALSE(engine.Running()) << "round " << round;
-    std::this_thread::yield();
+    Yield();
     ASSERT_EQ(entries, engine.Count(What::kSyscallEntry)) << "round " << round;
     ASSERT_EQ(exits, engine.Count(What::kSyscallExit)) << "round " << round;
   }
@@ -109,7 +108,7 @@ CLAUSE_TEST(BAR_08, NothingAfterDetachAndBarrierUnderLoad) {
     engine->KeepLog(false);
     ASSERT_EQ(0, engine->Attach(task));
     ASSERT_EQ(0, engine->SetEvents(UTRACE_EVENT_SYSCALL | UTRACE_EVENT(QUIESCE)));
-    std::this_thread::yield();
+    Yield();
     ExpectOneOf(engine->Control(UTRACE_DETACH), {0, -EINPROGRESS});
     ExpectOneOf(engine->Barrier(), {0, -ESRCH});
     ASSERT_FALSE(engine->Running()) << "round " << round;
@@ -175,7 +174,7 @@ CLAUSE_TEST(EXM_07, AKillRacesWithTheExamination) {
     std::atomic<bool> killed = false;
     std::atomic<int> looks = 0;
     Controller killer("kill", [&]() -> long {
-      while (looks.load() < round % 5) std::this_thread::yield();
+      PollUntil([&] { return looks.load() >= round % 5; });
       puppet.Kill(SIGKILL);
       killed.store(true);
       return 0;

@@ -1,7 +1,6 @@
 // CTL-11: DETACH while a callback to the engine is in progress.
 #include <atomic>
 #include <functional>
-#include <thread>
 
 #include "conformance/clauses/control_scenes.h"
 

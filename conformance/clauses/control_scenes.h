@@ -2,7 +2,6 @@
 #ifndef CONFORMANCE_CLAUSES_CONTROL_SCENES_H_
 #define CONFORMANCE_CLAUSES_CONTROL_SCENES_H_
 
-#include <sched.h>
 
 #include <algorithm>
 #include <chrono>
@@ -131,7 +130,7 @@ void ExpectStaysHeld(TestEngine& holder, const PuppetThread& puppet, Deed deed) 
   for (int i = 0; i < 20; ++i) {
     uint64_t pc = 0;
     EXPECT_EQ(0, api().utrace_get_pc(holder.task(), &pc));
-    sched_yield();
+    Yield();
   }
   EXPECT_EQ(spins, puppet.SpinCount());
   EXPECT_EQ(0, holder.Finish(&examiner)) << "the task woke";

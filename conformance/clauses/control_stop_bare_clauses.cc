@@ -122,7 +122,7 @@ CLAUSE_TEST(CTL_24, PassingEnginesLeaveNoStop) {
     ASSERT_EQ(0, engine.Attach(task));
     AssertOneOf(engine.Control(UTRACE_STOP), {0, -EINPROGRESS});
     // Mostly before the task stopped, sometimes after, sometimes just then.
-    for (int i = 0; i < round % 5; ++i) sched_yield();
+    for (int i = 0; i < round % 5; ++i) Yield();
     if (round % 10 == 9) AwaitHeld(engine);
     if (round % 2 == 0) {
       ASSERT_EQ(0, engine.Control(UTRACE_RESUME));
@@ -141,7 +141,7 @@ CLAUSE_TEST(CTL_24, PassingEnginesLeaveNoStopOnABusyTask) {
     TestEngine engine("A");
     ASSERT_EQ(0, engine.Attach(task));
     AssertOneOf(engine.Control(UTRACE_STOP), {0, -EINPROGRESS});
-    for (int i = 0; i < round % 5; ++i) sched_yield();
+    for (int i = 0; i < round % 5; ++i) Yield();
     ASSERT_EQ(0, engine.Control(round % 2 == 0 ? UTRACE_RESUME : UTRACE_DETACH));
     if (round % 2 == 0) {
       ASSERT_EQ(0, engine.Control(UTRACE_DETACH));
@@ -231,7 +231,7 @@ CLAUSE_TEST(CTL_25, TakenBackAtAnyMoment) {
   StartSpinning(puppet);
   for (int round = 0; round < 300; ++round) {
     AssertOneOf(engine.Control(UTRACE_STOP), {0, -EINPROGRESS});
-    for (int i = 0; i < round % 4; ++i) sched_yield();
+    for (int i = 0; i < round % 4; ++i) Yield();
     ASSERT_EQ(0, engine.Control(UTRACE_RESUME));
     if (round % 30 == 0) puppet.AwaitSpinning();
   }

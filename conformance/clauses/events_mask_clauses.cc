@@ -57,6 +57,7 @@ CLAUSE_TEST(EVT_01, BitsThatAreNoKindAreIgnored) {
   // They do nothing either: the engine goes on working, and can leave.
   puppet.Call(SYS_getppid);
   EXPECT_EQ(1, engine.CountSyscall(What::kSyscallExit, SYS_getppid));
+  puppet.AwaitIdle();
   EXPECT_EQ(0, engine.SetEvents(0));
   EXPECT_EQ(0, engine.Control(UTRACE_DETACH));
 }
@@ -157,6 +158,7 @@ CLAUSE_TEST(EVT_01, ByPidToo) {
   EXPECT_EQ(UTRACE_EVENT(SYSCALL_EXIT), MaskOf(engine));
   puppet.Call(SYS_getppid);
   EXPECT_EQ(1, engine.CountSyscall(What::kSyscallExit, SYS_getppid));
+  puppet.AwaitIdle();
   ASSERT_EQ(0, api().utrace_set_events_pid(pid, engine.get(), 0));
   puppet.Call(SYS_getppid);
   EXPECT_EQ(1, engine.CountSyscall(What::kSyscallExit, SYS_getppid));

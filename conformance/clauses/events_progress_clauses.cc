@@ -1,6 +1,5 @@
 // set_events while a callback to the engine is in progress: when it says so, and when it never does.
 #include <functional>
-#include <thread>
 
 #include "conformance/clauses/callback_scenes.h"
 
@@ -345,7 +344,7 @@ CLAUSE_TEST(EVT_12, ZeroComesOnceItFinished) {
     for (;;) {
       const int result = api().utrace_set_events(held.engine().task(), held.engine().get(), 0);
       if (result != -EINPROGRESS) return result;
-      std::this_thread::yield();
+      Yield();
     }
   });
   held.Open();

@@ -1,7 +1,6 @@
 // set_events under load: the documented outcomes and no others, whatever the timing.
 #include <atomic>
 #include <deque>
-#include <thread>
 
 #include "conformance/clauses/callback_scenes.h"
 
@@ -38,12 +37,12 @@ class Hammer {
         }) {}
   ~Hammer() {
     stop_.store(true);
-    thread_.join();
+    thread_.Join();
   }
 
  private:
   std::atomic<bool> stop_ = false;
-  std::thread thread_;
+  Thread thread_;
 };
 
 // Children of one puppet, each with an engine for which a race is run while the child dies.
@@ -110,16 +109,16 @@ CLAUSE_TEST(EVT_11, NothingAfterZeroUnderLoad) {
   for (int i = 0; i < 200; ++i) {
     const unsigned long events = i % 2 == 0 ? UTRACE_EVENT_SYSCALL : UTRACE_EVENT(SYSCALL_ENTRY);
     ASSERT_EQ(0, engine.SetEvents(events)) << "only adds";
-    std::this_thread::yield();
+    Yield();
     int result = engine.SetEvents(0);
     while (result == -EINPROGRESS) {
-      std::this_thread::yield();
+      Yield();
       result = engine.SetEvents(0);
     }
     ASSERT_EQ(0, result);
     Span span;
     span.from = NextSequence();
-    std::this_thread::yield();
+    Yield();
     span.to = NextSequence();
     spans.push_back(span);
   }
@@ -140,16 +139,16 @@ CLAUSE_TEST(EVT_11, NothingAfterZeroBesideAnotherEngine) {
   std::vector<Span> spans;
   for (int i = 0; i < 200; ++i) {
     ASSERT_EQ(0, engine.SetEvents(UTRACE_EVENT_SYSCALL | kQuiesce));
-    std::this_thread::yield();
+    Yield();
     int result = engine.SetEvents(0);
     while (result == -EINPROGRESS) {
-      std::this_thread::yield();
+      Yield();
       result = engine.SetEvents(0);
     }
     ASSERT_EQ(0, result);
     Span span;
     span.from = NextSequence();
-    std::this_thread::yield();
+    Yield();
     span.to = NextSequence();
     spans.push_back(span);
   }
@@ -165,7 +164,7 @@ CLAUSE_TEST(EVT_12, ZeroNeverComesBeforeTheCallbackEnded) {
   puppet.BeginRepeat(SYS_getppid, 5000);
   for (int i = 0; i < 200; ++i) {
     ASSERT_EQ(0, engine.SetEvents(UTRACE_EVENT_SYSCALL));
-    std::this_thread::yield();
+    Yield();
     int result = engine.SetEvents(0);
     while (result == -EINPROGRESS) result = engine.SetEvents(0);
     ASSERT_EQ(0, result);
@@ -219,6 +218,8 @@ CLAUSE_TEST(EVT_10, NeverInProgressRightAfterTheStop) {
 }
 
 CLAUSE_TEST(EVT_15, NoEngineIsForgottenUnderLoad) {
+  // Where a scheduler decides, many schedules do what many calls do elsewhere.
+  const int calls = TheTarget() == nullptr ? 100 : 10;
   Puppet& puppet = Spawn();
   const TaskRef task = Task(puppet);
   TestEngine stays("stays");
@@ -234,14 +235,14 @@ CLAUSE_TEST(EVT_15, NoEngineIsForgottenUnderLoad) {
       changes.SetEvents(UTRACE_EVENT_SYSCALL | kQuiesce);
       changes.SetEvents(UTRACE_EVENT(EXEC));
     });
-    puppet.BeginRepeat(SYS_getppid, 100);
-    for (int i = 0; i < 100; ++i) {
+    puppet.BeginRepeat(SYS_getppid, calls);
+    for (int i = 0; i < calls; ++i) {
       ASSERT_EQ(kept, api().utrace_task_interest(task) & kept);
-      std::this_thread::yield();
+      Yield();
     }
     puppet.Finish();
   }
-  EXPECT_LE(100, stays.Count(What::kSyscallEntry));
+  EXPECT_LE(calls, stays.Count(What::kSyscallEntry));
 }
 
 // Newly setting DEATH while the task dies: either it is too late, or report_death comes.

@@ -1,6 +1,5 @@
 // KIL-*: SIGKILL comes before anything that engines want.
 #include <atomic>
-#include <thread>
 
 #include "conformance/clauses/birth_scenes.h"
 
@@ -329,15 +328,15 @@ CLAUSE_TEST(KIL_05, WhileEditsGoOn) {
     user_regs_struct regs = {};
     ASSERT_EQ(0, api().utrace_regset_get(engine.task(), 0, 0, sizeof(regs), &regs));
     const uint64_t spins = puppet.SpinCount();
-    std::thread killer([&] {
-      for (int i = 0; i < round % 8; ++i) sched_yield();
+    Thread killer([&] {
+      for (int i = 0; i < round % 8; ++i) Yield();
       puppet.Kill(SIGKILL);
     });
     int result = 0;
     for (int edit = 0; edit < 100000 && result == 0; ++edit) {
       result = api().utrace_regset_set(engine.task(), 0, 0, sizeof(regs), &regs);
     }
-    killer.join();
+    killer.Join();
     ExpectOneOf(result, {-ESRCH, -EINVAL});
     engine.AwaitEnded(What::kDeath);
     EXPECT_EQ(spins, puppet.SpinCount());
@@ -358,8 +357,8 @@ CLAUSE_TEST(EXM_07, NotZeroAfterAnEditFoundTheTaskKilled) {
     ASSERT_EQ(0, engine.Prepare(&examiner));
     user_regs_struct regs = {};
     ASSERT_EQ(0, api().utrace_regset_get(engine.task(), 0, 0, sizeof(regs), &regs));
-    std::thread killer([&] {
-      for (int i = 0; i < round % 8; ++i) sched_yield();
+    Thread killer([&] {
+      for (int i = 0; i < round % 8; ++i) Yield();
       puppet.Kill(SIGKILL);
     });
     int result = 0;
@@ -367,7 +366,7 @@ CLAUSE_TEST(EXM_07, NotZeroAfterAnEditFoundTheTaskKilled) {
       result = api().utrace_regset_set(engine.task(), 0, 0, sizeof(regs), &regs);
     }
     const int finished = engine.Finish(&examiner);
-    killer.join();
+    killer.Join();
     EXPECT_NE(0, result);
     ExpectOneOf(finished, {-ESRCH, -EAGAIN, -EINVAL});
     nanny().Wait(puppet.pid());

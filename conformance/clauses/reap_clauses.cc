@@ -1,7 +1,6 @@
 // REA-*: the report of a task that was reaped, and what tracing may not change about that.
 #include <atomic>
 #include <mutex>
-#include <thread>
 
 #include "conformance/clauses/birth_scenes.h"
 
@@ -382,7 +381,7 @@ CLAUSE_TEST(REA_07, TheRaceHasDocumentedOutcomesOnly) {
   for (size_t i = 0; i < kChildren; ++i) {
     if (!PollUntil([&] { return attached > i; })) Failed("the clone report of a child");
     TestEngine& engine = *engines[i];
-    for (size_t wait = 0; wait < i % 10; ++wait) sched_yield();
+    for (size_t wait = 0; wait < i % 10; ++wait) Yield();
     if (i % 3 == 1) engine.TryAwait(What::kDeath);
     results[i] = engine.Control(UTRACE_DETACH);
     deaths[i] = engine.Count(What::kDeath);

@@ -148,6 +148,7 @@ CLAUSE_TEST(SIG_06, CoreOfASignalWithoutFatalDefault) {
 }
 
 CLAUSE_TEST(SIG_06, CoreEndsTheProcessWithADump) {
+  Needs("live");
   const int untraced = UntracedStatus(Spawn("twin"), SIGQUIT);
   if (WTERMSIG(untraced) != SIGQUIT) Broken("the untraced twin did not die of SIGQUIT");
   CoreFolder folder;

@@ -99,6 +99,7 @@ CLAUSE_TEST(SIG_10, ForAHandlerThatAnEngineMadeApply) {
 }
 
 CLAUSE_TEST(SIG_10, TheHandlersInstructionsCanBeStepped) {
+  Needs("step");
   Puppet& puppet = Spawn();
   SkipIfDeclared("NO-SINGLESTEP");
   puppet.Sigaction(SIGUSR1, Disposition::kHandler);

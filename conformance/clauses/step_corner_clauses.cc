@@ -121,6 +121,7 @@ CLAUSE_TEST(STP_07, AStepIntoForkIsTheParentsAlone) {
 
 // A killed task is not held by its steps.
 CLAUSE_TEST(STP_07, AKilledTaskStepsNoMore) {
+  Needs("step");
   SkipIfDeclared("NO-SINGLESTEP");
   Puppet& puppet = Spawn();
   TestEngine engine("A");

@@ -52,6 +52,7 @@ CLAUSE_TEST(SCI_01, NumberAndArgumentsAtEntry) {
 }
 
 CLAUSE_TEST(SCI_01, ArgumentsSetAtEntryAreThoseOfTheCall) {
+  Needs("live");
   Puppet& puppet = Spawn();
   const long result = AtMarkerCall(puppet, What::kSyscallEntry, [&](utrace_task* task) {
     // mmap(0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), set in two pieces.

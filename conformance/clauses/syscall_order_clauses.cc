@@ -219,7 +219,7 @@ CLAUSE_TEST(SYS_11, StressUnderStopsReportsAndSignals) {
         puppet.Tgkill(SIGUSR1);
         break;
     }
-    sched_yield();
+    Yield();
   }
   EXPECT_EQ(nanny().pid(), puppet.Finish());
   int entries = 0;

@@ -95,22 +95,20 @@ CLAUSE_TEST(SYS_05, ArgumentsChangedWhileStopped) {
   Puppet& puppet = Spawn();
   TestEngine engine("A");
   engine.On(What::kSyscallEntry, [](Report& report) -> uint32_t {
-    return report.syscall == SYS_close ? UTRACE_STOP : UTRACE_RESUME;
+    return report.syscall == SYS_getpgid ? UTRACE_STOP : UTRACE_RESUME;
   });
   AttachWith(engine, puppet, kEntry);
-  const long file = puppet.Call(SYS_dup, 0);
-  ASSERT_LT(0, file);
-  puppet.Begin(SYS_close, file);
+  puppet.Begin(SYS_getpgid, 0);
   AwaitHeld(engine);
   utrace_examiner examiner = {};
   ASSERT_EQ(0, engine.Prepare(&examiner));
-  const uint64_t none = 9999;
-  EXPECT_EQ(0, api().utrace_syscall_set_arguments(engine.task(), 0, 1, &none));
+  const uint64_t nobody = INT32_MAX;
+  EXPECT_EQ(0, api().utrace_syscall_set_arguments(engine.task(), 0, 1, &nobody));
   EXPECT_EQ(0, engine.Finish(&examiner));
   EXPECT_EQ(0, engine.Control(UTRACE_RESUME));
-  EXPECT_EQ(-EBADF, puppet.Finish());
+  EXPECT_EQ(-ESRCH, puppet.Finish());
   engine.On(What::kSyscallEntry, nullptr);
-  EXPECT_EQ(0, puppet.Call(SYS_close, file));
+  EXPECT_EQ(puppet.pid(), puppet.Call(SYS_getpgid, 0));
 }
 
 // ABORT together with STOP holds for the one round that asked for no repeat.

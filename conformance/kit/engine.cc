@@ -2,8 +2,6 @@
 
 #include <errno.h>
 #include <gtest/gtest.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "conformance/kit/engine_state.h"
 #include "conformance/kit/latch.h"
@@ -214,7 +212,7 @@ TestEngine::~TestEngine() {
     state_->closed = true;
     state_->holding = false;
     for (int i = 0; i < kWhats; ++i) dropped[i].swap(state_->handlers[i]);
-    const bool own = state_->handler_tid == static_cast<pid_t>(syscall(SYS_gettid));
+    const bool own = state_->handler_thread == TheThreads().Self();
     running = state_->in_handler > 0 && !own;
     if (running) {
       // It may wait for a gate that the test would have opened.

@@ -90,7 +90,7 @@ struct Report {
   utrace_task* task = nullptr;
   utrace_task* current = nullptr;  // utrace_current() in the callback
   pid_t tid = 0;                   // utrace_task_tid(task)
-  pid_t host_tid = 0;              // the thread of this process that made the callback
+  pid_t host_tid = 0;              // the thread (threads.h) that made the callback
 
   utrace_regs* regs = nullptr;
 

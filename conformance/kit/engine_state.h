@@ -3,7 +3,6 @@
 #ifndef CONFORMANCE_KIT_ENGINE_STATE_H_
 #define CONFORMANCE_KIT_ENGINE_STATE_H_
 
-#include <condition_variable>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "conformance/kit/engine.h"
+#include "conformance/kit/threads.h"
 
 namespace utrace::kit {
 
@@ -32,7 +32,7 @@ struct TestEngine::State {
   int ended[kWhats] = {};
   int running = 0;
   int in_handler = 0;
-  pid_t handler_tid = 0;
+  ThreadId handler_thread = 0;
   int overlaps = 0;
   int after_release = 0;
   int releases = 0;
@@ -42,7 +42,7 @@ struct TestEngine::State {
 // One for the process, never destroyed.
 struct Recorder {
   std::mutex mutex;
-  std::condition_variable changed;
+  Condition changed;
   std::vector<std::unique_ptr<Report>> log;
   std::set<TestEngine::State*> states;
   std::map<const utrace_engine*, TestEngine::State*> by_engine;

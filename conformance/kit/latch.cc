@@ -1,18 +1,12 @@
 #include "conformance/kit/latch.h"
 
 #include <gtest/gtest.h>
-#include <pthread.h>
-#include <signal.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <atomic>
-#include <condition_variable>
-#include <fstream>
 #include <mutex>
 #include <set>
-#include <thread>
 
+#include "conformance/kit/threads.h"
 #include "conformance/kit/verdict.h"
 
 namespace utrace::kit {
@@ -26,7 +20,7 @@ uint64_t NextSequence() {
 
 struct Gate::State {
   std::mutex mutex;
-  std::condition_variable changed;
+  Condition changed;
   std::string name;
   bool open = false;
   int arrivals = 0;
@@ -116,7 +110,7 @@ int Gate::arrivals() const {
 
 struct Latch::State {
   std::mutex mutex;
-  std::condition_variable changed;
+  Condition changed;
   std::string name;
   int count = 0;
 };
@@ -158,61 +152,27 @@ bool Latch::TryWait() const {
 
 struct Controller::State {
   std::mutex mutex;
-  std::condition_variable changed;
+  Condition changed;
   std::string name;
   std::function<long()> call;
-  pthread_t thread = {};
-  pid_t tid = 0;
+  ThreadId thread = 0;
+  bool started = false;
   bool finished = false;
   long result = 0;
   uint64_t started_at = 0;
   uint64_t finished_at = 0;
 };
 
-namespace {
-
-constexpr int kInterrupt = SIGUSR1;
-
-void InstallInterruptHandler() {
-  static const bool installed = [] {
-    struct sigaction action = {};
-    action.sa_handler = [](int) {};
-    sigemptyset(&action.sa_mask);
-    // No SA_RESTART: an interrupted wait must show.
-    return sigaction(kInterrupt, &action, nullptr) == 0;
-  }();
-  if (!installed) Broken("cannot install the handler of the interrupting signal");
-}
-
-// State letter and number of voluntary context switches of a thread of this process.
-struct Look {
-  char state = '-';
-  long switches = -1;
-  bool operator==(const Look&) const = default;
-};
-
-Look LookAt(pid_t tid) {
-  Look look;
-  std::ifstream status("/proc/self/task/" + std::to_string(tid) + "/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.rfind("State:", 0) == 0 && line.size() > 7) look.state = line[7];
-    if (line.rfind("voluntary_ctxt_switches:", 0) == 0) look.switches = std::stol(line.substr(24));
-  }
-  return look;
-}
-
-}  // namespace
-
 Controller::Controller(std::string name, std::function<long()> call)
     : state_(std::make_shared<State>()) {
-  InstallInterruptHandler();
   State* state = state_.get();
   state->name = std::move(name);
   state->call = std::move(call);
-  std::thread thread([held = state_] {
+  TheThreads().Start(state->name, [held = state_] {
     {
       std::lock_guard lock(held->mutex);
-      held->tid = static_cast<pid_t>(syscall(SYS_gettid));
+      held->thread = TheThreads().Self();
+      held->started = true;
       held->started_at = NextSequence();
       held->changed.notify_all();
     }
@@ -223,10 +183,8 @@ Controller::Controller(std::string name, std::function<long()> call)
     held->finished = true;
     held->changed.notify_all();
   });
-  state->thread = thread.native_handle();
-  thread.detach();
   std::unique_lock lock(state->mutex);
-  state->changed.wait(lock, [&] { return state->tid != 0; });
+  state->changed.wait(lock, [&] { return state->started; });
 }
 
 Controller::~Controller() {
@@ -259,17 +217,18 @@ long Controller::Result() {
 
 void Controller::AwaitBlockedOrFinished() {
   SetStep("waiting for the call '" + state_->name + "' to block or return");
-  // The kernel tells nobody that a thread fell asleep, so it is looked at. A call may sleep for a
-  // moment on its way (a lock, an answer from another thread); a switch in between gives it away.
-  constexpr int kLooks = 40;
   int same = 0;
-  Look last;
+  Threads::Look last;
   const bool seen = PollUntil([&] {
     if (Finished()) return true;
-    const Look look = LookAt(state_->tid);
-    same = look == last && look.state == 'S' ? same + 1 : 0;
+    const Threads::Look look = TheThreads().LookAt(state_->thread);
+    if (look.state != 'S') {
+      same = 0;
+    } else {
+      same = look == last ? same + 1 : 1;
+    }
     last = look;
-    return same >= kLooks;
+    return same >= TheThreads().LooksOfTheBlocked();
   });
   if (!seen) Failed("the call '" + state_->name + "' neither blocks nor returns");
 }
@@ -284,25 +243,21 @@ void Controller::AwaitBlocked() {
 
 void Controller::SignalOnce() {
   std::lock_guard lock(state_->mutex);
-  if (!state_->finished) pthread_kill(state_->thread, kInterrupt);
+  if (!state_->finished) TheThreads().Interrupt(state_->thread);
 }
 
 void Controller::Interrupt() {
   SetStep("interrupting the call '" + state_->name + "'");
-  long switches = -1;
+  Threads::Look last;
   const bool done = PollUntil([&] {
     if (Finished()) return true;
-    const Look look = LookAt(state_->tid);
-    if (look.state == 'S' && look.switches != switches) {
-      switches = look.switches;
-      SignalOnce();
-    }
+    const Threads::Look look = TheThreads().LookAt(state_->thread);
+    if (look.state == 'S' && look != last) SignalOnce();
+    last = look;
     return false;
   });
   if (!done) Failed("the call '" + state_->name + "' is not interrupted by a signal");
 }
-
-pid_t Controller::tid() const { return state_->tid; }
 
 uint64_t Controller::started_at() const {
   std::lock_guard lock(state_->mutex);

@@ -2,8 +2,6 @@
 #ifndef CONFORMANCE_KIT_LATCH_H_
 #define CONFORMANCE_KIT_LATCH_H_
 
-#include <sys/types.h>
-
 #include <functional>
 #include <memory>
 #include <string>
@@ -88,8 +86,7 @@ class Controller {
   // As Result, but tells failure by false.
   bool TryResult(long* result, std::chrono::milliseconds deadline = Deadline());
 
-  // Waits until the thread sleeps in the kernel and stays so over many looks at it, or the call has
-  // returned. The call itself may sleep briefly on its way; a wait for something that the test
+  // Waits until the thread sleeps and stays so over many looks at it, or the call has returned. The call itself may sleep briefly on its way; a wait for something that the test
   // withholds is what lasts.
   void AwaitBlockedOrFinished();
   // The same, and throws Abandon (Failed) if the call returned instead of blocking.
@@ -102,7 +99,6 @@ class Controller {
   // Sends that signal once.
   void SignalOnce();
 
-  pid_t tid() const;
   // Moments of the kit's global sequence (NextSequence) around the call.
   uint64_t started_at() const;
   uint64_t finished_at() const;

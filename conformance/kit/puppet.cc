@@ -14,7 +14,10 @@
 
 #include <algorithm>
 
-#include "conformance/kit/nanny_state.h"
+#include "conformance/kit/needs.h"
+#include "conformance/kit/puppet_host.h"
+#include "conformance/kit/target.h"
+#include "conformance/kit/threads.h"
 
 namespace utrace::kit {
 
@@ -28,7 +31,8 @@ PuppetThread::PuppetThread(Nanny* nanny, int slot, std::string name, bool proces
     : nanny_(nanny), slot_(slot), name_(std::move(name)), process_(process) {}
 PuppetThread::~PuppetThread() = default;
 
-puppet::Slot& PuppetThread::slot() const { return nanny_->state_->shared->slots[slot_]; }
+PuppetHost& PuppetThread::host() const { return *nanny_->state_->host; }
+utrace_target_slot& PuppetThread::slot() const { return host().Slot(slot_); }
 
 // ---- Commands and replies ----------------------------------------------------------------------
 
@@ -39,49 +43,32 @@ void PuppetThread::Send(Op op, long nr, long a0, long a1, long a2, long a3, long
   command.nr = nr;
   const long arguments[6] = {a0, a1, a2, a3, a4, a5};
   std::copy(arguments, arguments + 6, command.arguments);
+  if (const char* need = NeedOf(command)) Needs(need);
   std::string step = "'" + name_ + "' (" + std::to_string(tid_) + ")";
-  const bool call = op == Op::kSyscall || op == Op::kTimed || op == Op::kRepeat;
-  if (call || op == Op::kSpawn) {
+  const bool call =
+      op == UTRACE_TARGET_SYSCALL || op == UTRACE_TARGET_TIMED || op == UTRACE_TARGET_REPEAT;
+  if (call || op == UTRACE_TARGET_SPAWN) {
     step += ": system call " + std::to_string(nr);
   } else {
     step += ": command " + std::to_string(static_cast<int>(op));
   }
   SetStep(step);
-  last_nr_ = call || op == Op::kSpawn ? nr : -1;
+  last_nr_ = call || op == UTRACE_TARGET_SPAWN ? nr : -1;
   pending_.push_back({command.seq, last_nr_, step});
-  const ssize_t sent = send(nanny_->state_->channels[static_cast<size_t>(slot_)].get(), &command,
-                            sizeof(command), MSG_NOSIGNAL);
-  if (sent != sizeof(command)) StepFailed(step + ": cannot send: " + strerror(errno));
+  host().Send(slot_, command);
 }
 
 bool PuppetThread::Receive(Reply* reply, std::chrono::milliseconds deadline) {
-  const int channel = nanny_->state_->channels[static_cast<size_t>(slot_)].get();
-  const auto end = std::chrono::steady_clock::now() + deadline;
-  for (bool last = false;;) {
-    // In slices, to see a thread that died and will never answer.
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
-        end - std::chrono::steady_clock::now());
-    pollfd ready = {channel, POLLIN, 0};
-    const int slice = static_cast<int>(std::clamp<int64_t>(left.count(), 0, 20));
-    if (poll(&ready, 1, last ? 0 : slice) > 0) break;
-    if (last || left.count() <= 0) return false;
-    last = tid_ != 0 && Dead();  // it may have answered just before
+  const auto end = TheThreads().Now() + deadline;
+  for (int round = 0;; ++round) {
+    if (host().Receive(slot_, reply)) return true;
+    const auto left = end - TheThreads().Now();
+    // One that died will never answer, but may have just before.
+    if (left.count() <= 0 || (round > 0 && tid_ != 0 && Dead())) {
+      return host().Receive(slot_, reply);
+    }
+    host().AwaitReply(slot_, round, left);
   }
-  iovec data = {reply, sizeof(*reply)};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(ucred))];
-  msghdr message = {};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof(control);
-  if (recvmsg(channel, &message, MSG_CMSG_CLOEXEC) != sizeof(*reply)) return false;
-  const cmsghdr* header = CMSG_FIRSTHDR(&message);
-  if (header != nullptr && header->cmsg_type == SCM_CREDENTIALS) {
-    ucred sender;
-    memcpy(&sender, CMSG_DATA(header), sizeof(sender));
-    sender_ = sender.pid;
-  }
-  return true;
 }
 
 bool PuppetThread::TryFinish(long* result, std::chrono::milliseconds deadline) {
@@ -137,7 +124,7 @@ void PuppetThread::ForgetPending() {
 }
 
 void PuppetThread::Begin(long nr, long a0, long a1, long a2, long a3, long a4, long a5) {
-  Send(Op::kSyscall, nr, a0, a1, a2, a3, a4, a5);
+  Send(UTRACE_TARGET_SYSCALL, nr, a0, a1, a2, a3, a4, a5);
 }
 
 long PuppetThread::Call(long nr, long a0, long a1, long a2, long a3, long a4, long a5) {
@@ -146,7 +133,7 @@ long PuppetThread::Call(long nr, long a0, long a1, long a2, long a3, long a4, lo
 }
 
 void PuppetThread::BeginRepeat(long nr, long count, long a0, long a1, long a2) {
-  Send(Op::kRepeat, nr, a0, a1, a2, count);
+  Send(UTRACE_TARGET_REPEAT, nr, a0, a1, a2, count);
 }
 
 long PuppetThread::Repeat(long nr, long count, long a0, long a1, long a2) {
@@ -160,13 +147,9 @@ void PuppetThread::BeginRead() {
   Begin(SYS_read, slot().pipe, static_cast<long>(ScratchAddress()), 64);
 }
 
-void PuppetThread::Feed(std::string_view bytes) {
-  const ssize_t written =
-      write(nanny_->state_->pipes[static_cast<size_t>(slot_)].get(), bytes.data(), bytes.size());
-  if (written != static_cast<ssize_t>(bytes.size())) Broken("feeding a puppet's pipe");
-}
+void PuppetThread::Feed(std::string_view bytes) { host().Feed(slot_, bytes); }
 
-void PuppetThread::BeginSpin() { Send(Op::kSpin); }
+void PuppetThread::BeginSpin() { Send(UTRACE_TARGET_SPIN); }
 void PuppetThread::StopSpin() { __atomic_store_n(&slot().go, 1, __ATOMIC_SEQ_CST); }
 uint64_t PuppetThread::SpinCount() const {
   return __atomic_load_n(&slot().spins, __ATOMIC_SEQ_CST);
@@ -222,12 +205,9 @@ void PuppetThread::BeginTimed(Timed call, std::chrono::milliseconds timeout) {
   const long room = static_cast<long>(ScratchAddress(64));
   timed_from_ns_ = 0;
   if (call == Timed::kClockNanosleepAbsolute || call == Timed::kFutexWaitBitset) {
-    timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    timed_from_ns_ = now.tv_sec * 1000000000L + now.tv_nsec;
-    const long sum = now.tv_nsec + span.tv_nsec;
-    span.tv_sec += now.tv_sec + sum / 1000000000;
-    span.tv_nsec = sum % 1000000000;
+    timed_from_ns_ = host().ClockNs();
+    const int64_t until = timed_from_ns_ + nanoseconds;
+    span = {until / 1000000000, until % 1000000000};
   }
   if (call == Timed::kSelect) span.tv_nsec /= 1000;  // struct timeval
   memcpy(Scratch(0), &span, sizeof(span));
@@ -236,29 +216,29 @@ void PuppetThread::BeginTimed(Timed call, std::chrono::milliseconds timeout) {
   const long futex = static_cast<long>(SharedAddress(&slot().futex));
   switch (call) {
     case Timed::kNanosleep:
-      return Send(Op::kTimed, nr, request, rest);
+      return Send(UTRACE_TARGET_TIMED, nr, request, rest);
     case Timed::kClockNanosleep:
-      return Send(Op::kTimed, nr, CLOCK_MONOTONIC, 0, request, rest);
+      return Send(UTRACE_TARGET_TIMED, nr, CLOCK_MONOTONIC, 0, request, rest);
     case Timed::kClockNanosleepAbsolute:
-      return Send(Op::kTimed, nr, CLOCK_MONOTONIC, TIMER_ABSTIME, request, 0);
+      return Send(UTRACE_TARGET_TIMED, nr, CLOCK_MONOTONIC, TIMER_ABSTIME, request, 0);
     case Timed::kPoll:
-      return Send(Op::kTimed, nr, 0, 0, timeout.count());
+      return Send(UTRACE_TARGET_TIMED, nr, 0, 0, timeout.count());
     case Timed::kPpoll:
-      return Send(Op::kTimed, nr, 0, 0, request, 0, 8);
+      return Send(UTRACE_TARGET_TIMED, nr, 0, 0, request, 0, 8);
     case Timed::kSelect:
-      return Send(Op::kTimed, nr, 0, 0, 0, 0, request);
+      return Send(UTRACE_TARGET_TIMED, nr, 0, 0, 0, 0, request);
     case Timed::kPselect:
-      return Send(Op::kTimed, nr, 0, 0, 0, 0, request, 0);
+      return Send(UTRACE_TARGET_TIMED, nr, 0, 0, 0, 0, request, 0);
     case Timed::kEpollWait:
-      return Send(Op::kTimed, nr, slot().epoll, room, 1, timeout.count());
+      return Send(UTRACE_TARGET_TIMED, nr, slot().epoll, room, 1, timeout.count());
     case Timed::kFutexWait:
-      return Send(Op::kTimed, nr, futex, FUTEX_WAIT, 0, request);
+      return Send(UTRACE_TARGET_TIMED, nr, futex, FUTEX_WAIT, 0, request);
     case Timed::kFutexWaitBitset:
-      return Send(Op::kTimed, nr, futex, FUTEX_WAIT_BITSET, 0, request, 0, ~0L);
+      return Send(UTRACE_TARGET_TIMED, nr, futex, FUTEX_WAIT_BITSET, 0, request, 0, ~0L);
     case Timed::kRead:
-      return Send(Op::kTimed, nr, slot().pipe, room, 64);
+      return Send(UTRACE_TARGET_TIMED, nr, slot().pipe, room, 64);
     case Timed::kPause:
-      return Send(Op::kTimed, nr);
+      return Send(UTRACE_TARGET_TIMED, nr);
   }
 }
 
@@ -304,7 +284,7 @@ PuppetThread* PuppetThread::NewChild(const char* kind, bool process) {
 PuppetThread& PuppetThread::BeginSpawnThread() {
   PuppetThread* child = NewChild("thread", false);
   // Number 0: the puppet knows the flags for a thread.
-  Send(Op::kSpawn, 0, 0, 0, 0, 0, 0, child->slot_);
+  Send(UTRACE_TARGET_SPAWN, 0, 0, 0, 0, 0, 0, child->slot_);
   return *child;
 }
 
@@ -318,7 +298,7 @@ PuppetThread& PuppetThread::SpawnThread() {
 
 Puppet& PuppetThread::BeginFork() {
   PuppetThread* child = NewChild("fork", true);
-  Send(Op::kSpawn, SYS_fork, 0, 0, 0, 0, 0, child->slot_);
+  Send(UTRACE_TARGET_SPAWN, SYS_fork, 0, 0, 0, 0, 0, child->slot_);
   return static_cast<Puppet&>(*child);
 }
 
@@ -332,7 +312,7 @@ Puppet& PuppetThread::Fork() {
 
 Puppet& PuppetThread::BeginVfork() {
   PuppetThread* child = NewChild("vfork", true);
-  Send(Op::kSpawn, SYS_vfork, 0, 0, 0, 0, 0, child->slot_);
+  Send(UTRACE_TARGET_SPAWN, SYS_vfork, 0, 0, 0, 0, 0, child->slot_);
   return static_cast<Puppet&>(*child);
 }
 
@@ -345,7 +325,7 @@ Puppet& PuppetThread::Vfork() {
 Puppet& PuppetThread::BeginClone(unsigned long flags) {
   if ((flags & CLONE_THREAD) != 0) Broken("Clone makes processes; see SpawnThread");
   PuppetThread* child = NewChild("clone", true);
-  Send(Op::kSpawn, SYS_clone, static_cast<long>(flags), 0, 0, 0, 0, child->slot_);
+  Send(UTRACE_TARGET_SPAWN, SYS_clone, static_cast<long>(flags), 0, 0, 0, 0, child->slot_);
   return static_cast<Puppet&>(*child);
 }
 
@@ -365,8 +345,8 @@ bool PuppetThread::TryAwaitReady(std::chrono::milliseconds deadline) {
   Reply reply;
   if (!Receive(&reply, deadline)) return false;
   if (reply.seq != 0) Broken("'" + name_ + "': an answer before it was ready");
-  pid_ = sender_;
-  tid_ = process_ ? sender_ : slot().tid;
+  pid_ = reply.pid;
+  tid_ = process_ ? reply.pid : slot().tid;
   ready_ = true;
   return true;
 }
@@ -375,19 +355,19 @@ void PuppetThread::AwaitReady() {
   if (!TryAwaitReady()) StepFailed("'" + name_ + "' does not get ready");
 }
 
-void PuppetThread::BeginForkBurst(long count) { Send(Op::kForkBurst, 0, count); }
+void PuppetThread::BeginForkBurst(long count) { Send(UTRACE_TARGET_FORK_BURST, 0, count); }
 long PuppetThread::ForkBurst(long count) {
   BeginForkBurst(count);
   return Finish();
 }
-void PuppetThread::BeginThreadBurst(long count) { Send(Op::kThreadBurst, 0, count); }
+void PuppetThread::BeginThreadBurst(long count) { Send(UTRACE_TARGET_THREAD_BURST, 0, count); }
 long PuppetThread::ThreadBurst(long count) {
   BeginThreadBurst(count);
   return Finish();
 }
 
 void PuppetThread::BeginExec() {
-  Send(Op::kExec);
+  Send(UTRACE_TARGET_EXEC);
   pending_.pop_back();  // the new program answers, not this command
   last_nr_ = SYS_execve;
 }
@@ -399,8 +379,8 @@ void PuppetThread::FinishExec() {
   Reply reply;
   if (!Receive(&reply, Deadline())) StepFailed("'" + name_ + "': no new program after execve");
   if (reply.seq != 0) StepFailed("'" + name_ + "': execve gives " + ErrnoName(reply.result));
-  pid_ = sender_;
-  tid_ = sender_;
+  pid_ = reply.pid;
+  tid_ = reply.pid;
 }
 
 void PuppetThread::Exec() {

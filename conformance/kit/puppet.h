@@ -2,7 +2,9 @@
 //
 // A *puppet* is a process that does nothing but execute commands, one at a time per thread. It is
 // not a child of this process but of the *nanny*, which is its real parent and waits for it as any
-// parent would; this process, which hosts the implementation, only sends commands.
+// parent would; this process, which hosts the implementation, only sends commands. With a hosted
+// implementation puppets and nanny are tasks of it, driven by core/utrace_target.h; a command that its
+// tasks cannot execute ends the test as NOT APPLICABLE.
 //
 // Results of system calls are raw: a negative errno on failure.
 //
@@ -34,6 +36,7 @@ namespace utrace::kit {
 
 class Nanny;
 class Puppet;
+class PuppetHost;
 
 using puppet::Addresses;      // labelled instructions and buffers, see protocol.h
 using puppet::RegisterImage;  // general and vector registers, see protocol.h
@@ -221,7 +224,7 @@ class PuppetThread {
   uint64_t ScratchAddress(size_t offset = 0) const;
   void* Scratch(size_t offset = 0) const;
 
-  // ---- What the kernel says about it
+  // ---- What its host (the kernel, if it is live) says about it
 
   // The state letter of /proc: R S D T t Z X; '-' once it is gone.
   char State() const;
@@ -238,8 +241,8 @@ class PuppetThread {
   void AwaitDeath();
   bool TryAwaitDeath(std::chrono::milliseconds deadline = Deadline());
   bool TryAwaitGone(std::chrono::milliseconds deadline = Deadline());
-  ContextSwitches Switches() const;
-  // The TracerPid line of its status.
+  ContextSwitches Switches() const;  // needs "live"
+  // The TracerPid line of its status; needs "live".
   pid_t TracerPid() const;
 
   Nanny& nanny() const { return *nanny_; }
@@ -253,8 +256,9 @@ class PuppetThread {
   bool Receive(puppet::Reply* reply, std::chrono::milliseconds deadline);
   PuppetThread* NewChild(const char* kind, bool process);
   uint64_t SharedAddress(const void* here) const;
-  std::string ProcPath(std::string_view file) const;
-  puppet::Slot& slot() const;
+  void SignalFromKit(const char* how, bool to_thread, const siginfo_t& info);
+  PuppetHost& host() const;
+  utrace_target_slot& slot() const;
 
   struct Pending {
     uint32_t seq;
@@ -274,7 +278,6 @@ class PuppetThread {
   long last_nr_ = -1;
   Timed timed_ = Timed::kPause;
   int64_t timed_from_ns_ = 0;
-  pid_t sender_ = 0;  // process of the last reply
   puppet::Reply last_reply_ = {};
   bool ready_ = false;
 };

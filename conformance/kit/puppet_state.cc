@@ -10,8 +10,10 @@
 #include <fstream>
 #include <sstream>
 
-#include "conformance/kit/nanny_state.h"
+#include "conformance/kit/needs.h"
 #include "conformance/kit/puppet.h"
+#include "conformance/kit/puppet_host.h"
+#include "conformance/kit/target.h"
 
 namespace utrace::kit {
 
@@ -21,7 +23,7 @@ using puppet::Op;
 
 long PuppetThread::Sigaction(int signo, Disposition disposition, unsigned long flags,
                              uint64_t mask) {
-  Send(Op::kSigaction, 0, signo, static_cast<long>(disposition), static_cast<long>(flags),
+  Send(UTRACE_TARGET_SIGACTION, 0, signo, static_cast<long>(disposition), static_cast<long>(flags),
        static_cast<long>(mask));
   return Finish();
 }
@@ -55,7 +57,7 @@ long PuppetThread::Queue(int signo, int value) {
 }
 
 long PuppetThread::Sigaltstack() {
-  Send(Op::kAltStack);
+  Send(UTRACE_TARGET_ALT_STACK);
   return Finish();
 }
 
@@ -63,7 +65,7 @@ void PuppetThread::BeginFault(Fault fault, uint64_t address) {
   // The puppet has these numbers.
   static_assert(static_cast<int>(Fault::kSegv) == 0 && static_cast<int>(Fault::kTrap) == 4 &&
                 static_cast<int>(Fault::kAbort) == 5);
-  Send(Op::kFault, 0, static_cast<long>(fault), static_cast<long>(address));
+  Send(UTRACE_TARGET_FAULT, 0, static_cast<long>(fault), static_cast<long>(address));
 }
 
 std::vector<SignalRecord> PuppetThread::Signals() const {
@@ -95,55 +97,67 @@ void PuppetThread::AwaitHandlerRuns(uint64_t count) {
              " times, expected " + std::to_string(count));
 }
 
-void PuppetThread::Kill(int signo) {
-  if (kill(pid_, signo) != 0) Broken("kill '" + name_ + "': " + strerror(errno));
+namespace {
+
+siginfo_t UserInfo(int signo, int code) {
+  siginfo_t info = {};
+  info.si_signo = signo;
+  info.si_code = code;
+  info.si_pid = getpid();
+  info.si_uid = getuid();
+  return info;
 }
 
-void PuppetThread::Tgkill(int signo) {
-  if (syscall(SYS_tgkill, pid_, tid_, signo) != 0) {
-    Broken("tgkill '" + name_ + "': " + strerror(errno));
-  }
+}  // namespace
+
+void PuppetThread::SignalFromKit(const char* how, bool to_thread, const siginfo_t& info) {
+  if (const char* need = NeedOfSignal(info.si_signo)) Needs(need);
+  const long result = host().Signal({pid_, tid_}, to_thread, info);
+  if (result != 0) Broken(std::string(how) + " '" + name_ + "': " + ErrnoName(result));
 }
+
+void PuppetThread::Kill(int signo) { SignalFromKit("kill", false, UserInfo(signo, SI_USER)); }
+void PuppetThread::Tgkill(int signo) { SignalFromKit("tgkill", true, UserInfo(signo, SI_TKILL)); }
 
 void PuppetThread::QueueFromKit(int signo, int value) {
-  union sigval word = {};
-  word.sival_int = value;
-  if (sigqueue(pid_, signo, word) != 0) Broken("sigqueue '" + name_ + "': " + strerror(errno));
+  siginfo_t info = UserInfo(signo, SI_QUEUE);
+  info.si_value.sival_int = value;
+  SignalFromKit("sigqueue", false, info);
 }
 
 // ---- Registers and memory ----------------------------------------------------------------------
 
-const Addresses& PuppetThread::addresses() const { return nanny_->state_->shared->addresses; }
+const Addresses& PuppetThread::addresses() const { return host().addresses(); }
 
 void PuppetThread::BeginRegistersSpin(const RegisterImage& image) {
-  puppet::Shared* shared = nanny_->state_->shared;
-  __atomic_store_n(&shared->registers_go, 0, __ATOMIC_SEQ_CST);
-  shared->registers_in = image;
-  Send(Op::kRegistersSpin);
+  const RegisterArea area = host().Registers();
+  __atomic_store_n(area.go, 0, __ATOMIC_SEQ_CST);
+  *area.in = image;
+  Send(UTRACE_TARGET_REGISTERS_SPIN);
   AwaitStarted();
 }
 
 void PuppetThread::ReleaseRegisters() {
-  __atomic_store_n(&nanny_->state_->shared->registers_go, 1, __ATOMIC_SEQ_CST);
+  __atomic_store_n(host().Registers().go, 1, __ATOMIC_SEQ_CST);
 }
 
 void PuppetThread::BeginRegistersSyscall(const RegisterImage& image) {
-  nanny_->state_->shared->registers_in = image;
-  Send(Op::kRegistersSyscall);
+  *host().Registers().in = image;
+  Send(UTRACE_TARGET_REGISTERS_SYSCALL);
   last_nr_ = static_cast<long>(image.general[puppet::kRax]);
 }
 
 RegisterImage PuppetThread::FinishRegisters() {
   Finish();
-  return nanny_->state_->shared->registers_out;
+  return *host().Registers().out;
 }
 
-void PuppetThread::BeginSteps() { Send(Op::kSteps); }
-void PuppetThread::BeginBranches() { Send(Op::kBranches); }
+void PuppetThread::BeginSteps() { Send(UTRACE_TARGET_STEPS); }
+void PuppetThread::BeginBranches() { Send(UTRACE_TARGET_BRANCHES); }
 
 std::string PuppetThread::PeekMemory(uint64_t address, size_t size) {
   if (size > puppet::kScratchSize) Broken("PeekMemory of more than the scratch memory holds");
-  Send(Op::kCopy, 0, static_cast<long>(ScratchAddress()), static_cast<long>(address),
+  Send(UTRACE_TARGET_COPY, 0, static_cast<long>(ScratchAddress()), static_cast<long>(address),
        static_cast<long>(size));
   Finish();
   return std::string(static_cast<const char*>(Scratch()), size);
@@ -152,15 +166,14 @@ std::string PuppetThread::PeekMemory(uint64_t address, size_t size) {
 void PuppetThread::PokeMemory(uint64_t address, std::string_view bytes) {
   if (bytes.size() > puppet::kScratchSize) Broken("PokeMemory of more than the scratch holds");
   memcpy(Scratch(), bytes.data(), bytes.size());
-  Send(Op::kCopy, 0, static_cast<long>(address), static_cast<long>(ScratchAddress()),
+  Send(UTRACE_TARGET_COPY, 0, static_cast<long>(address), static_cast<long>(ScratchAddress()),
        static_cast<long>(bytes.size()));
   Finish();
 }
 
 uint64_t PuppetThread::SharedAddress(const void* here) const {
-  return puppet::kSharedAddress +
-         static_cast<uint64_t>(static_cast<const char*>(here) -
-                               reinterpret_cast<const char*>(nanny_->state_->shared));
+  return host().SlotAddress(slot_) + static_cast<uint64_t>(static_cast<const char*>(here) -
+                                                           reinterpret_cast<const char*>(&slot()));
 }
 
 uint64_t PuppetThread::ScratchAddress(size_t offset) const {
@@ -169,39 +182,9 @@ uint64_t PuppetThread::ScratchAddress(size_t offset) const {
 
 void* PuppetThread::Scratch(size_t offset) const { return slot().scratch + offset; }
 
-// ---- /proc -------------------------------------------------------------------------------------
+// ---- What the host says about it ----------------------------------------------------------------
 
-std::string PuppetThread::ProcPath(std::string_view file) const {
-  return "/proc/" + std::to_string(pid_) + "/task/" + std::to_string(tid_) + "/" +
-         std::string(file);
-}
-
-namespace {
-
-// The line of a status file that begins with `key`, without it; empty if there is none.
-std::string StatusLine(const std::string& path, const std::string& key) {
-  std::ifstream file(path);
-  for (std::string line; std::getline(file, line);) {
-    if (line.compare(0, key.size(), key) == 0) return line.substr(key.size());
-  }
-  return "";
-}
-
-std::string ReadLine(const std::string& path) {
-  std::ifstream file(path);
-  std::string line;
-  std::getline(file, line);
-  return line;
-}
-
-}  // namespace
-
-char PuppetThread::State() const {
-  const std::string line = ReadLine(ProcPath("stat"));
-  // The name in parentheses may hold anything; the state is behind the last one.
-  const size_t end = line.rfind(')');
-  return end == std::string::npos || end + 2 >= line.size() ? '-' : line[end + 2];
-}
+char PuppetThread::State() const { return host().State({pid_, tid_}); }
 
 bool PuppetThread::Dead() const {
   const char state = State();
@@ -227,12 +210,10 @@ bool PuppetThread::TryAwaitBlocked(long nr, std::chrono::milliseconds deadline) 
   return PollUntil(
       [&] {
         if (youngest && __atomic_load_n(&slot().started, __ATOMIC_SEQ_CST) != seq_) return false;
-        // "NUMBER ARGUMENTS... SP PC", "-1 SP PC" or "running". D: the parent of a vfork child.
+        // D: the parent of a vfork child.
         const char state = State();
         if (state != 'S' && state != 'D') return false;
-        const std::string call = ReadLine(ProcPath("syscall"));
-        if (call.empty() || call[0] == 'r') return false;
-        return strtol(call.c_str(), nullptr, 10) == nr;
+        return host().SleepsIn({pid_, tid_}, slot_, seq_, nr);
       },
       deadline);
 }
@@ -240,7 +221,7 @@ bool PuppetThread::TryAwaitBlocked(long nr, std::chrono::milliseconds deadline) 
 void PuppetThread::AwaitBlocked(long nr) {
   if (TryAwaitBlocked(nr)) return;
   StepFailed("'" + name_ + "' does not sleep in call " + std::to_string(nr < 0 ? last_nr_ : nr) +
-             " (state " + State() + ", " + ReadLine(ProcPath("syscall")) + ")");
+             " (state " + State() + ", " + host().Where({pid_, tid_}) + ")");
 }
 
 void PuppetThread::AwaitIdle() {
@@ -266,16 +247,7 @@ bool PuppetThread::TryAwaitGone(std::chrono::milliseconds deadline) {
   return PollUntil([&] { return State() == '-'; }, deadline);
 }
 
-ContextSwitches PuppetThread::Switches() const {
-  ContextSwitches switches;
-  const std::string path = ProcPath("status");
-  switches.voluntary = atol(StatusLine(path, "voluntary_ctxt_switches:").c_str());
-  switches.involuntary = atol(StatusLine(path, "nonvoluntary_ctxt_switches:").c_str());
-  return switches;
-}
-
-pid_t PuppetThread::TracerPid() const {
-  return static_cast<pid_t>(atol(StatusLine(ProcPath("status"), "TracerPid:").c_str()));
-}
+ContextSwitches PuppetThread::Switches() const { return host().Switches({pid_, tid_}); }
+pid_t PuppetThread::TracerPid() const { return host().TracerPid({pid_, tid_}); }
 
 }  // namespace utrace::kit

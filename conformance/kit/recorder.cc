@@ -1,7 +1,5 @@
 // The callbacks: each one is recorded, then answered by the engine's handler or by default.
 #include <gtest/gtest.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <exception>
@@ -46,7 +44,7 @@ bool MayHold(const Report& report) {
 
 // What the arguments do not tell but the implementation does. Before any lock is taken.
 void Ask(Report* report) {
-  report->host_tid = static_cast<pid_t>(syscall(SYS_gettid));
+  report->host_tid = TheThreads().Self();
   report->current = api().utrace_current();
   if (report->task != nullptr) report->tid = api().utrace_task_tid(report->task);
   if (report->child != nullptr) report->child_tid = api().utrace_task_tid(report->child);
@@ -95,7 +93,7 @@ uint32_t Answered(Report arguments) {
       if (!state->closed) handler = state->handlers[what];
       if (handler != nullptr) {
         ++state->in_handler;
-        state->handler_tid = report.host_tid;
+        state->handler_thread = report.host_tid;
       }
     }
     if (state == nullptr || state->keep_log) {
@@ -240,7 +238,7 @@ void OnRelease(void* data) {
   Recorder& recorder = TheRecorder();
   auto owned = std::make_unique<Report>();
   owned->what = What::kRelease;
-  owned->host_tid = static_cast<pid_t>(syscall(SYS_gettid));
+  owned->host_tid = TheThreads().Self();
   std::lock_guard lock(recorder.mutex);
   owned->begin = NextSequence();
   ++recorder.releases[data];

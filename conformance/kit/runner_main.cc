@@ -3,9 +3,15 @@
 //   runner --list                                     the tests, an id per line
 //   runner --implementation FILE --probe [--result FILE]
 //   runner --implementation FILE [--result FILE] [--history DIR] [--gtest_filter=ATT_05.Name]
+//          [--schedules N | --schedule SPEC]
+//
+// Schedules are for hosted implementations that run the kit's threads (core/utrace_target.h, part B):
+// N random ones, or the one that a result named. A test ends with the first run that does not pass.
 //
 // A result is a JSON object per test, a line each. Every test's history is judged (docs/history.md):
-// a breach fails the test. --history DIR keeps the histories of tests that do not pass. Exit status: 0 all passed (or unsupported),
+// a breach fails the test. --history DIR keeps the histories of tests that do not pass.
+//
+// Exit status: 0 all passed (or cannot be made),
 // 1 some failed, 2 the kit or the command line is broken, 3 the implementation cannot be loaded,
 // 4 a test hung.
 #include <errno.h>
@@ -175,6 +181,8 @@ class Listener : public ::testing::EmptyTestEventListener {
                      {"expected", outcome.expected},
                      {"seen", outcome.seen},
                      {"message", outcome.message},
+                     {"needs", outcome.needs},
+                     {"schedule", outcome.schedule},
                      {"milliseconds", time.count()},
                      {"witness", HistoryWitness()},
                      {"history", history}});
@@ -239,7 +247,13 @@ int Probe(const std::string& implementation, Results* results) {
                 {"declared_limits", limits == nullptr ? "" : limits},
                 {"pid_find", found ? "0" : ErrnoName(UTRACE_PTR_ERR(self))},
                 {"single_step", api().utrace_has_single_step()},
-                {"block_step", api().utrace_has_block_step()}};
+                {"block_step", api().utrace_has_block_step()},
+                {"host_kind", TheTarget() == nullptr ? "live" : "hosted"},
+                {"capabilities", json::array()}};
+  if (const Target* target = TheTarget()) {
+    facts["capabilities"] = target->capabilities;
+    facts["target_version"] = target->utrace_target_version();
+  }
   if (found) api().utrace_pid_put(self);
   results->Write(facts);
   std::cout << Dump(facts) << std::endl;
@@ -249,8 +263,32 @@ int Probe(const std::string& implementation, Results* results) {
 int Usage(const std::string& what) {
   std::cerr << what
             << "\nusage: runner --implementation FILE [--result FILE] [--history DIR] [--probe]"
-               " [--gtest_filter=CLAUSE.Name]\n       runner --list\n";
+               " [--gtest_filter=CLAUSE.Name]\n              [--schedules N | --schedule SPEC]\n"
+               "       runner --list\n";
   return kExitBroken;
+}
+
+// What is wrong with the flags, or an empty text.
+std::string ChooseSchedules(const std::string& schedule, const std::string& count) {
+  if (schedule.empty() && count.empty()) return "";
+  if (!schedule.empty() && !count.empty()) return "--schedule and --schedules exclude each other";
+  if (TheTarget() == nullptr || !TheTarget()->schedules) {
+    return "this implementation runs the kit's threads by no schedule: --schedule and --schedules "
+           "are for hosted ones with part B of core/utrace_target.h";
+  }
+  if (!schedule.empty()) {
+    UseSchedules({schedule});
+    return "";
+  }
+  char* end = nullptr;
+  const unsigned long long seeds = strtoull(count.c_str(), &end, 10);
+  if (*end != '\0' || seeds == 0 || seeds > 1000000) return "--schedules needs 1 to 1000000";
+  std::vector<std::string> all;
+  for (unsigned long long seed = 1; seed <= seeds; ++seed) {
+    all.push_back("random:" + std::to_string(seed));
+  }
+  UseSchedules(std::move(all));
+  return "";
 }
 
 int Run(int argc, char** argv) {
@@ -260,6 +298,8 @@ int Run(int argc, char** argv) {
   std::string implementation;
   std::string result;
   std::string histories;
+  std::string schedule;
+  std::string schedules;
   bool list = false;
   bool probe = false;
   for (int i = 1; i < argc; ++i) {
@@ -275,7 +315,8 @@ int Run(int argc, char** argv) {
       return true;
     };
     if (value("--implementation", &implementation) || value("--result", &result) ||
-        value("--history", &histories)) {
+        value("--history", &histories) || value("--schedule", &schedule) ||
+        value("--schedules", &schedules)) {
       continue;
     }
     if (argument == "--list") {
@@ -298,6 +339,13 @@ int Run(int argc, char** argv) {
   }
   SetApi(RecordingApi(*loaded.api));
   SetHistoryDirectory(histories);
+  if (const std::string wrong = LoadTarget(implementation); !wrong.empty()) {
+    std::cerr << wrong << "\n";
+    return kExitLoadError;
+  }
+  if (const std::string wrong = ChooseSchedules(schedule, schedules); !wrong.empty()) {
+    return Usage(wrong);
+  }
   int code;
   if (probe) {
     code = Probe(implementation, &results);

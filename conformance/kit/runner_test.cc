@@ -7,6 +7,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "conformance/history/check_file.h"
@@ -138,6 +139,80 @@ TEST(Runner, Probe) {
   EXPECT_EQ(20090421, ran.results[0]["api_version"]);
   EXPECT_EQ("-ESRCH", ran.results[0]["pid_find"]);
   EXPECT_EQ("LIM-01 no exit report\nNO-SINGLESTEP\n", ran.results[0]["declared_limits"]);
+}
+
+// ---- Hosted implementations ------------------------------------------------------------------------
+
+const char kMinimal[] = "--implementation examples/minimal_implementation/libminimal.so ";
+const char kModel[] = "--implementation core/model/libutrace_model.so ";
+
+TEST(Runner, ProbeOfAHostedImplementation) {
+  const Ran live = RunWith("--implementation conformance/kit/fake.so --probe");
+  ASSERT_EQ(1U, live.results.size());
+  EXPECT_EQ("live", live.results[0]["host_kind"]);
+  EXPECT_FALSE(live.results[0].contains("target_version"));
+  const Ran hosted = RunWith(std::string(kMinimal) + "--probe");
+  ASSERT_EQ(1U, hosted.results.size()) << hosted.output;
+  EXPECT_EQ("hosted", hosted.results[0]["host_kind"]);
+  EXPECT_EQ(nlohmann::json({"spin", "wait"}), hosted.results[0]["capabilities"]);
+  EXPECT_EQ(1, hosted.results[0]["target_version"]);
+}
+
+TEST(Runner, PuppetsAreTasksOfAHostedImplementation) {
+  for (const char* implementation : {kMinimal, kModel}) {
+    const Ran ran =
+        RunWith(std::string(implementation) + "--gtest_filter=ATT_01.PassesWithAPuppet");
+    EXPECT_EQ(0, WEXITSTATUS(ran.status)) << ran.output;
+    ASSERT_EQ(1U, ran.results.size());
+    EXPECT_EQ("PASS", ran.results[0]["verdict"]);
+  }
+}
+
+TEST(Runner, WhatAHostCannotDoIsNotApplicable) {
+  for (const auto& [test, needs] : {std::pair{"ATT_06.NeedsProcessesOfLinux", "live"},
+                                    std::pair{"ATT_06.NeedsWhatItsCommandsNeed", "exec"}}) {
+    const Ran ran = RunWith(std::string(kMinimal) + "--gtest_filter=" + test);
+    EXPECT_EQ(0, WEXITSTATUS(ran.status)) << ran.output;
+    ASSERT_EQ(1U, ran.results.size());
+    EXPECT_EQ("NOT APPLICABLE", ran.results[0]["verdict"]);
+    EXPECT_EQ(needs, ran.results[0]["needs"]);
+  }
+  // The same on hosts that can.
+  EXPECT_EQ("PASS", RunTest("ATT_06.NeedsProcessesOfLinux").results.at(0)["verdict"]);
+  const Ran model = RunWith(std::string(kModel) + "--gtest_filter=ATT_06.NeedsWhatItsCommandsNeed");
+  EXPECT_EQ("PASS", model.results.at(0)["verdict"]) << model.output;
+}
+
+TEST(Runner, AFailingScheduleIsNamedAndRepeated) {
+  const std::string test = std::string(kModel) + "--gtest_filter=ATT_07.FailsByTheOrderOfThreads ";
+  const Ran ran = RunWith(test + "--schedules 100");
+  EXPECT_EQ(1, WEXITSTATUS(ran.status)) << ran.output;
+  ASSERT_EQ(1U, ran.results.size());
+  EXPECT_EQ("FAIL", ran.results[0]["verdict"]);
+  const std::string schedule = ran.results[0]["schedule"];
+  EXPECT_EQ(0U, schedule.find("replay:")) << schedule;
+  const Ran again = RunWith(test + "--schedule " + schedule);
+  EXPECT_EQ(1, WEXITSTATUS(again.status)) << again.output;
+  ASSERT_EQ(1U, again.results.size());
+  EXPECT_EQ(ran.results[0]["message"], again.results[0]["message"]);
+  EXPECT_EQ(schedule, again.results[0]["schedule"]);
+}
+
+TEST(Runner, SchedulesThatCannotBe) {
+  for (const char* flags : {"--schedules 2", "--schedule random:1"}) {
+    const Ran live = RunWith(std::string("--implementation conformance/kit/fake.so ") + flags);
+    EXPECT_EQ(2, WEXITSTATUS(live.status));
+    EXPECT_NE(std::string::npos, live.output.find("no schedule")) << live.output;
+    EXPECT_EQ(2, WEXITSTATUS(RunWith(std::string(kMinimal) + flags).status));
+  }
+  for (const char* flags :
+       {"--schedules 0", "--schedules many", "--schedules 2 --schedule random:1"}) {
+    EXPECT_EQ(2, WEXITSTATUS(RunWith(std::string(kModel) + flags).status)) << flags;
+  }
+  const Ran wrong =
+      RunWith(std::string(kModel) + "--gtest_filter=ATT_01.Passes --schedule nonsense");
+  EXPECT_EQ(1, WEXITSTATUS(wrong.status));
+  EXPECT_NE(std::string::npos, wrong.output.find("nonsense")) << wrong.output;
 }
 
 TEST(Runner, LoadErrors) {

@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 #include <stdexcept>
+#include <string>
 
 #include "conformance/kit/history_recorder.h"
 #include "conformance/kit/test.h"
@@ -40,6 +41,29 @@ CLAUSE_TEST(ATT_04, NotDeclared) {
   SkipIfDeclared("LIM-0");
   SkipIfDeclared("NO-SINGLESTE");
   EXPECT_TRUE(Declares("NO-SINGLESTEP"));
+}
+
+CLAUSE_TEST(ATT_06, NeedsProcessesOfLinux) { Needs("live"); }
+
+CLAUSE_TEST(ATT_06, NeedsWhatItsCommandsNeed) {
+  Puppet& puppet = Spawn();
+  EXPECT_EQ(puppet.pid(), puppet.Call(SYS_getpid));
+  puppet.Exec();
+}
+
+CLAUSE_TEST(ATT_07, FailsByTheOrderOfThreads) {
+  std::string order;
+  {
+    Thread a([&] {
+      Yield();
+      order += 'a';
+    });
+    Thread b([&] {
+      Yield();
+      order += 'b';
+    });
+  }
+  EXPECT_EQ("ab", order);
 }
 
 CLAUSE_TEST(ATT_05, Hangs) {

@@ -23,6 +23,10 @@ void NoteVerdict(Verdict verdict, const std::string& message) {
   std::lock_guard lock(state.mutex);
   state.outcome.verdict = verdict;
   state.outcome.message = message;
+  if (verdict == Verdict::kNotApplicable) {
+    state.outcome.needs = message;
+    state.outcome.message = "the tasks of this host cannot do that: " + message;
+  }
 }
 
 std::string List(std::initializer_list<long> values) {
@@ -92,9 +96,27 @@ bool ExpectLog(const std::vector<Report>& log, std::initializer_list<What> expec
 
 // ---- The fixture -------------------------------------------------------------------------------
 
-void ClauseTest::SetUp() {
+namespace {
+
+std::vector<std::string>& Schedules() {
+  static auto* schedules = new std::vector<std::string>{""};
+  return *schedules;
+}
+
+}  // namespace
+
+void UseSchedules(std::vector<std::string> schedules) { Schedules() = std::move(schedules); }
+
+void ClauseTest::TestBody() {
+  for (const std::string& schedule : Schedules()) {
+    RunOnce(schedule);
+    if (HasFailure() || CurrentOutcome().verdict != Verdict::kPass) return;
+  }
+}
+
+void ClauseTest::RunOnce(const std::string& schedule) {
+  TheOutcome& state = State();
   {
-    TheOutcome& state = State();
     std::lock_guard lock(state.mutex);
     state.outcome = Outcome();
   }
@@ -102,13 +124,15 @@ void ClauseTest::SetUp() {
   ResetEngines();
   StartHistory();
   SetStep("setting up");
-}
-
-// By now the test's engines are gone. Killing the puppets ends what the implementation traces.
-void ClauseTest::TearDown() {
-  Gate::OpenAll();
-  SetStep("ending the puppets");
-  nanny_.reset();
+  const Threads::Ran ran = TheThreads().Run(schedule, [this] {
+    RunBody();
+    EndPuppets();
+  });
+  {
+    std::lock_guard lock(state.mutex);
+    state.outcome.schedule = ran.schedule;
+  }
+  if (!ran.error.empty()) ADD_FAILURE() << ran.error << "; the test was at: " << CurrentStep();
   const std::string witness = FinishHistory();
   if (witness.empty()) return;
   const size_t colon = witness.find(": ");
@@ -116,7 +140,14 @@ void ClauseTest::TearDown() {
   ADD_FAILURE() << "the history breaks a rule\n" << witness;
 }
 
-void ClauseTest::TestBody() {
+// By now the test's engines are gone. Killing the puppets ends what the implementation traces.
+void ClauseTest::EndPuppets() {
+  Gate::OpenAll();
+  SetStep("ending the puppets");
+  nanny_.reset();
+}
+
+void ClauseTest::RunBody() {
   try {
     Body();
   } catch (const Abandon& abandon) {

@@ -24,6 +24,8 @@
 #include "conformance/kit/engine.h"
 #include "conformance/kit/latch.h"
 #include "conformance/kit/puppet.h"
+#include "conformance/kit/target.h"
+#include "conformance/kit/threads.h"
 #include "conformance/kit/verdict.h"
 
 namespace utrace::kit {
@@ -47,11 +49,11 @@ class ClauseTest : public ::testing::Test {
   void SkipIfDeclared(const std::string& limit);
   static bool Declares(const std::string& limit);
 
-  void SetUp() override;
-  void TearDown() override;
-
  private:
   void TestBody() final;
+  void RunOnce(const std::string& schedule);
+  void RunBody();
+  void EndPuppets();
   std::unique_ptr<Nanny> nanny_;
 };
 
@@ -61,8 +63,13 @@ struct Outcome {
   std::string expected;
   std::string seen;
   std::string message;
+  std::string needs;     // NOT APPLICABLE: the capability that the host lacks
+  std::string schedule;  // what repeats a hosted run
 };
 Outcome CurrentOutcome();
+// What every test is run by, one run each (utrace_target_run; an empty text stands for the host's
+// choice). A test ends with the first run that does not pass.
+void UseSchedules(std::vector<std::string> schedules);
 // For kit helpers that know what was expected; the first one of a test is kept.
 void NoteExpectation(const std::string& expected, const std::string& seen);
 

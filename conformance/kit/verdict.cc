@@ -1,13 +1,12 @@
 #include "conformance/kit/verdict.h"
 
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <atomic>
 #include <mutex>
 
+#include "conformance/kit/threads.h"
 #include "core/utrace.h"
 
 namespace utrace::kit {
@@ -36,12 +35,17 @@ const char* VerdictName(Verdict verdict) {
       return "BROKEN";
     case Verdict::kUnsupported:
       return "UNSUPPORTED";
+    case Verdict::kNotApplicable:
+      return "NOT APPLICABLE";
   }
   return "?";
 }
 
 void Broken(const std::string& text) { throw Abandon{Verdict::kBroken, text}; }
 void Unsupported(const std::string& text) { throw Abandon{Verdict::kUnsupported, text}; }
+void NotApplicable(const std::string& capability) {
+  throw Abandon{Verdict::kNotApplicable, capability};
+}
 void Failed(const std::string& text) { throw Abandon{Verdict::kFail, text}; }
 void StepFailed(const std::string& text) {
   if (traced) Failed(text);
@@ -60,18 +64,12 @@ std::chrono::milliseconds Deadline() {
 }
 
 bool PollUntil(const std::function<bool()>& ready, std::chrono::milliseconds deadline) {
-  const auto end = std::chrono::steady_clock::now() + deadline;
+  Threads& threads = TheThreads();
+  const auto end = threads.Now() + deadline;
   for (int round = 0;; ++round) {
     if (ready()) return true;
-    if (std::chrono::steady_clock::now() >= end) return ready();
-    // At first only the processor is offered to others; what takes longer is looked at less often,
-    // so that looking does not slow down what is waited for.
-    if (round < 50) {
-      sched_yield();
-    } else {
-      const timespec pause = {0, round < 500 ? 100000 : 1000000};
-      nanosleep(&pause, nullptr);
-    }
+    if (threads.Now() >= end) return ready();
+    threads.Pause(round);
   }
 }
 

@@ -13,9 +13,10 @@ namespace utrace::kit {
 
 enum class Verdict {
   kPass,
-  kFail,         // the implementation broke the clause
-  kBroken,       // the kit could not set the scene: says nothing about the implementation
-  kUnsupported,  // a limit or missing capability that the implementation declared
+  kFail,           // the implementation broke the clause
+  kBroken,         // the kit could not set the scene: says nothing about the implementation
+  kUnsupported,    // a limit that the implementation declared
+  kNotApplicable,  // the tasks of a hosted implementation cannot do what the test needs
 };
 const char* VerdictName(Verdict verdict);
 
@@ -28,6 +29,8 @@ struct Abandon {
 // Ends the test with that verdict.
 [[noreturn]] void Broken(const std::string& text);
 [[noreturn]] void Unsupported(const std::string& text);
+// `capability`: as Needs (target.h) has it.
+[[noreturn]] void NotApplicable(const std::string& capability);
 [[noreturn]] void Failed(const std::string& text);
 // For a puppet that did not do its step in time, or died: Failed if an engine was attached in this
 // test (then the step would have worked untraced, and the tracing is to blame), else Broken.
@@ -40,8 +43,8 @@ void ClearTraced();
 // The longest that the kit waits for anything: 30 s, or the environment's UTRACE_KIT_DEADLINE_MS.
 std::chrono::milliseconds Deadline();
 
-// Calls `ready` until it returns true or the deadline passes, yielding the processor in between.
-// For kernel states that cannot be waited for (what /proc shows); anything else has a Gate.
+// Calls `ready` until it returns true or the deadline passes, letting others go on in between.
+// For states of tasks that cannot be waited for (what /proc shows); anything else has a Gate.
 bool PollUntil(const std::function<bool()>& ready, std::chrono::milliseconds deadline = Deadline());
 
 // What the test is doing now, for the watchdog's message.

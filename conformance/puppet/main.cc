@@ -138,8 +138,8 @@ char* ChildrenPath(long tid, char* buffer) {
   const int epoll = static_cast<int>(Sys(SYS_epoll_create1, 0));
   for (int i = 0; i < kSlots; ++i) {
     all->slots[i].channel = descriptors[1 + i];
-    all->slots[i].pipe = descriptors[1 + kSlots + i];
-    all->slots[i].epoll = epoll;
+    all->slots[i].common.pipe = descriptors[1 + kSlots + i];
+    all->slots[i].common.epoll = epoll;
   }
   Sys(SYS_prctl, PR_SET_CHILD_SUBREAPER, 1);
   const long parent = SpawnThread(kParentSlot);

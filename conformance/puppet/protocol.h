@@ -1,5 +1,7 @@
 // What kit and puppet say to each other: commands and replies as datagrams, one channel per thread,
-// and a piece of memory that both map, for what has to pass without a system call.
+// and a piece of memory that both map, for what has to pass without a system call. Commands, replies
+// and the shared part of a slot are those of core/utrace_target.h, so that the tasks of a hosted
+// implementation are puppets too.
 //
 // Included by the puppet too, which has no C++ runtime: plain types only.
 #ifndef CONFORMANCE_PUPPET_PROTOCOL_H_
@@ -8,74 +10,31 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/utrace_target.h"
+
 namespace utrace::puppet {
 
 // Threads that a nanny and its puppets can have in one test, dead ones included. Slots 0 and 1 are
 // the nanny's own: the parent of puppets, and the one that waits for them.
-inline constexpr int kSlots = 48;
-inline constexpr int kParentSlot = 0;
-inline constexpr int kWaiterSlot = 1;
+inline constexpr int kSlots = UTRACE_TARGET_SLOTS;
+inline constexpr int kParentSlot = UTRACE_TARGET_PARENT;
+inline constexpr int kWaiterSlot = UTRACE_TARGET_WAITER;
 inline constexpr int32_t kNannyChild = -1;
-inline constexpr int kSignals = 65;  // index by signal number
-inline constexpr int kRecords = 32;
-inline constexpr size_t kScratchSize = 4096;
+inline constexpr int kSignals = UTRACE_TARGET_SIGNALS;  // index by signal number
+inline constexpr int kRecords = UTRACE_TARGET_RECORDS;
+inline constexpr size_t kScratchSize = UTRACE_TARGET_SCRATCH;
 inline constexpr size_t kStackSize = 32768;
 
 // Below 2 GiB, so that x86_64 code can reach it when no register is free for a pointer; the same in
 // every puppet, so that the kit knows addresses without asking.
 inline constexpr uint64_t kSharedAddress = 0x10000000;
 
-enum class Op : uint32_t {
-  kSyscall,      // nr, arguments
-  kRepeat,       // nr; arguments[0..2]; count in arguments[3]
-  kSpin,         // until Slot::go
-  kTimed,        // as kSyscall between two clock readings
-  kSpawn,        // a new thread or process: nr, arguments; slot in arguments[5]
-  kForkBurst,    // arguments[0] children
-  kThreadBurst,  // arguments[0] threads
-  kExec,         // the puppet program anew
-  kSigaction,    // arguments: signal, disposition (0 default, 1 ignore, 2 handler), flags, mask
-  kAltStack,     // installs the slot's alternate signal stack
-  kFault,        // arguments: kind, address
-  kCopy,         // arguments: to, from, bytes
-  kSteps,
-  kBranches,
-  kRegistersSpin,
-  kRegistersSyscall,
-};
-
-struct Command {
-  Op op;
-  uint32_t seq;
-  int64_t nr;
-  int64_t arguments[6];
-};
-
-// The kernel adds the sender's process id (SCM_CREDENTIALS), so that no call is made for it.
-struct Reply {
-  uint32_t seq;  // of the command; 0: a new thread or program is ready
-  uint32_t pad;
-  int64_t result;
-  int64_t started_ns;   // kTimed: CLOCK_MONOTONIC before the call
-  int64_t finished_ns;  // and after it
-};
-
-// What a signal handler saw.
-struct SignalRecord {
-  uint64_t order;  // one counter for the whole nanny
-  int32_t signo;
-  int32_t code;      // si_code
-  int32_t sender;    // si_pid
-  int32_t value;     // si_int
-  uint64_t address;  // si_addr
-  uint64_t pc;       // interrupted program counter
-  uint64_t sp;       // interrupted stack pointer
-  uint64_t handler_sp;
-  uint64_t marker;  // interrupted r15 (x86_64) or x28 (aarch64)
-  uint64_t mask;    // blocked signals that will be restored
-  uint32_t on_alternate_stack;
-  uint32_t pad;
-};
+using Op = utrace_target_op;
+using Command = utrace_target_command;
+// Puppets leave `pid` empty: the kernel adds the sender's process id (SCM_CREDENTIALS), so that no call
+// is made for it.
+using Reply = utrace_target_reply;
+using SignalRecord = utrace_target_signal;
 
 // All that a program can load and look at again: on x86_64 the general registers in this order
 //   rax rbx rcx rdx rsi rdi rbp r8 r9 r10 r11 r12 r13 r14 r15
@@ -119,19 +78,9 @@ inline constexpr char kReadOnlyText[] = "this page cannot be written by the pupp
 
 // One thread's part of the shared memory.
 struct Slot {
-  int32_t channel;  // file descriptors in nanny and puppets
-  int32_t pipe;
-  int32_t epoll;
-  int32_t tid;       // of a thread, set by the kernel before it runs; kNannyChild by the kit
-  uint32_t started;  // seq of the command being executed
-  uint32_t done;     // seq of the last one executed
-  uint32_t go;       // ends kSpin
-  uint32_t futex;    // for kTimed futex calls; always 0
-  uint64_t spins;
-  uint64_t handler_runs;
-  uint64_t handler_runs_of[kSignals];
-  SignalRecord records[kRecords];
-  alignas(16) unsigned char scratch[kScratchSize];
+  // `tid` is set by the kernel before the thread runs; kNannyChild by the kit.
+  alignas(16) utrace_target_slot common;
+  int32_t channel;  // file descriptor in nanny and puppets
   alignas(16) unsigned char alternate_stack[kStackSize];
   alignas(16) unsigned char stack[kStackSize];
 };
@@ -143,7 +92,7 @@ struct Shared {
   uint64_t pad;
   RegisterImage registers_in;
   RegisterImage registers_out;
-  uint64_t order;  // SignalRecord::order
+  uint64_t order;  // of the next SignalRecord
   int32_t nanny_pid;
   int32_t shared_fd;  // of this memory, in nanny and puppets
   char puppet_path[512];

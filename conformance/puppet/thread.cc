@@ -77,9 +77,9 @@ long ForkBurst(long count) {
 long ThreadBurst(Slot* slot, long count) {
   // The kernel clears this word and wakes its futex when the thread is gone. It lies in the scratch
   // memory, which the thread, having no stack, does not need.
-  auto* alive = reinterpret_cast<uint32_t*>(slot->scratch);
+  auto* alive = reinterpret_cast<uint32_t*>(slot->common.scratch);
   const long arguments[5] = {static_cast<long>(kThreadFlags | CLONE_CHILD_CLEARTID), 0,
-                             Word(&slot->scratch[64]), Word(alive), 0};
+                             Word(&slot->common.scratch[64]), Word(alive), 0};
   for (long i = 0; i < count; ++i) {
     __atomic_store_n(alive, 1, __ATOMIC_SEQ_CST);
     const long tid = PuppetSpawnExit(SYS_clone, arguments);
@@ -171,11 +171,11 @@ long Fault(int64_t kind, uint64_t address) {
 
 long Spin(Slot* slot) {
   long rounds = 0;
-  while (__atomic_load_n(&slot->go, __ATOMIC_RELAXED) == 0) {
+  while (__atomic_load_n(&slot->common.go, __ATOMIC_RELAXED) == 0) {
     ++rounds;
-    __atomic_store_n(&slot->spins, slot->spins + 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&slot->common.spins, slot->common.spins + 1, __ATOMIC_RELAXED);
   }
-  __atomic_store_n(&slot->go, 0, __ATOMIC_RELAXED);
+  __atomic_store_n(&slot->common.go, 0, __ATOMIC_RELAXED);
   return rounds;
 }
 
@@ -189,45 +189,45 @@ long Copy(const Command& command) {
 long Execute(Slot* slot, const Command& command, Reply* reply) {
   const int64_t* a = command.arguments;
   switch (command.op) {
-    case Op::kSyscall:
+    case UTRACE_TARGET_SYSCALL:
       return Sys(command.nr, a[0], a[1], a[2], a[3], a[4], a[5]);
-    case Op::kRepeat: {
+    case UTRACE_TARGET_REPEAT: {
       long result = 0;
       for (int64_t i = 0; i < a[3]; ++i) result = Sys(command.nr, a[0], a[1], a[2]);
       return result;
     }
-    case Op::kSpin:
+    case UTRACE_TARGET_SPIN:
       return Spin(slot);
-    case Op::kTimed: {
+    case UTRACE_TARGET_TIMED: {
       reply->started_ns = Now();
       const long result = Sys(command.nr, a[0], a[1], a[2], a[3], a[4], a[5]);
       reply->finished_ns = Now();
       return result;
     }
-    case Op::kSpawn:
+    case UTRACE_TARGET_SPAWN:
       return Spawn(command);
-    case Op::kForkBurst:
+    case UTRACE_TARGET_FORK_BURST:
       return ForkBurst(a[0]);
-    case Op::kThreadBurst:
+    case UTRACE_TARGET_THREAD_BURST:
       return ThreadBurst(slot, a[0]);
-    case Op::kExec:
+    case UTRACE_TARGET_EXEC:
       return Exec(slot);
-    case Op::kSigaction:
+    case UTRACE_TARGET_SIGACTION:
       return SetAction(command);
-    case Op::kAltStack:
+    case UTRACE_TARGET_ALT_STACK:
       return AlternateStack(slot);
-    case Op::kFault:
+    case UTRACE_TARGET_FAULT:
       return Fault(a[0], static_cast<uint64_t>(a[1]));
-    case Op::kCopy:
+    case UTRACE_TARGET_COPY:
       return Copy(command);
-    case Op::kSteps:
+    case UTRACE_TARGET_STEPS:
       return PuppetSteps();
-    case Op::kBranches:
+    case UTRACE_TARGET_BRANCHES:
       return PuppetBranches();
-    case Op::kRegistersSpin:
+    case UTRACE_TARGET_REGISTERS_SPIN:
       PuppetRegistersSpin();
       return 0;
-    case Op::kRegistersSyscall:
+    case UTRACE_TARGET_REGISTERS_SYSCALL:
       PuppetRegistersSyscall();
       return 0;
   }
@@ -263,7 +263,7 @@ void* StackTop(Slot* slot) { return slot->stack + kStackSize; }
 long SpawnThread(int index) {
   Slot* slot = &shared()->slots[index];
   const long arguments[5] = {static_cast<long>(kThreadFlags), Word(StackTop(slot)),
-                             Word(&slot->tid), 0, 0};
+                             Word(&slot->common.tid), 0, 0};
   return PuppetSpawn(SYS_clone, arguments, StackTop(slot), index);
 }
 
@@ -288,11 +288,11 @@ using utrace::puppet::Word;
     const long size = Sys(SYS_recvfrom, slot->channel, Word(&command), sizeof(command));
     if (size == -EINTR) continue;
     if (size != sizeof(command)) utrace::puppet::KitIsGone(slot);
-    __atomic_store_n(&slot->started, command.seq, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&slot->common.started, command.seq, __ATOMIC_SEQ_CST);
     Reply reply = {};
     reply.seq = command.seq;
     reply.result = utrace::puppet::Execute(slot, command, &reply);
-    __atomic_store_n(&slot->done, command.seq, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&slot->common.done, command.seq, __ATOMIC_SEQ_CST);
     utrace::puppet::Send(slot, reply);
   }
 }
@@ -301,7 +301,7 @@ using utrace::puppet::Word;
   // A puppet that the nanny made goes when the nanny goes, and leads a process group, whose members
   // the nanny can kill together. The nanny is in another group of the same session, so that job
   // control stops work (an orphaned group ignores them).
-  if (shared()->slots[index].tid == utrace::puppet::kNannyChild) {
+  if (shared()->slots[index].common.tid == utrace::puppet::kNannyChild) {
     Sys(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
     Sys(SYS_setpgid, 0, 0);
   }
@@ -314,7 +314,8 @@ void PuppetHandler(int signo, siginfo_t* info, void* context) {
   const uint64_t here = reinterpret_cast<uint64_t>(__builtin_frame_address(0));
   const uint64_t index = (here - reinterpret_cast<uint64_t>(shared()->slots)) / sizeof(Slot);
   Slot* slot = &shared()->slots[index];
-  SignalRecord* record = &slot->records[slot->handler_runs % utrace::puppet::kRecords];
+  SignalRecord* record =
+      &slot->common.records[slot->common.handler_runs % utrace::puppet::kRecords];
   record->order = __atomic_add_fetch(&shared()->order, 1, __ATOMIC_SEQ_CST);
   record->signo = signo;
   record->code = info->si_code;
@@ -331,9 +332,9 @@ void PuppetHandler(int signo, siginfo_t* info, void* context) {
   record->on_alternate_stack =
       here >= alternate && here < alternate + utrace::puppet::kStackSize ? 1 : 0;
   if (signo > 0 && signo < utrace::puppet::kSignals) {
-    __atomic_add_fetch(&slot->handler_runs_of[signo], 1, __ATOMIC_SEQ_CST);
+    __atomic_add_fetch(&slot->common.handler_runs_of[signo], 1, __ATOMIC_SEQ_CST);
   }
-  __atomic_add_fetch(&slot->handler_runs, 1, __ATOMIC_SEQ_CST);
+  __atomic_add_fetch(&slot->common.handler_runs, 1, __ATOMIC_SEQ_CST);
 }
 
 }  // extern "C"
