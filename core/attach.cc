@@ -109,12 +109,13 @@ EngineObject* Task::Attach(int flags, const utrace_engine_ops* ops, void* data, 
         }
         continue;
       }
-      if (life_ == Life::kDead) {
-        // The parent may have reaped it, and the host not have heard of it yet [ATT-10].
+      if (life_ != Life::kAlive) {
+        // The parent may have reaped it, and the host not have heard of it yet, were it because the
+        // death report still runs [ATT-10].
         lock.unlock();
         const bool exists = host_->Exists();
         lock.lock();
-        if (!exists || life_ != Life::kDead) {
+        if (!exists || life_ >= Life::kReaping) {
           *status = -ESRCH;
           break;
         }

@@ -126,7 +126,7 @@ bool Task::IsReaped() {
     MutexLock lock(mutex_);
     if (life_ >= Life::kReaping) return true;
     // Of a dead task the parent's wait may have returned before the host heard of it.
-    if (adopted_ && life_ != Life::kDead) return false;
+    if (adopted_ && life_ == Life::kAlive) return false;
   }
   return !host_->Exists();
 }

@@ -133,8 +133,8 @@ CHAPTER_03 = [
         name = "the_dead_cannot_be_attached",
         wrong = "an attach to a dead task that is not reaped gives -ESRCH",
         file = "core/attach.cc",
-        find = "if (!exists || life_ != Life::kDead) {",
-        replace = "if (!exists || life_ == Life::kDead) {",
+        find = "if (!exists || life_ >= Life::kReaping) {",
+        replace = "if (!exists || life_ < Life::kReaping) {",
     ),
     mutant(
         clause = "ATT-12",
