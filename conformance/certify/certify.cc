@@ -81,6 +81,7 @@ class Run {
       : options_(options), suite_{options.table, options.covered, {}} {
     setup_ = {.runner = Absolute(options.runner),
               .scratch = scratch_.path(),
+              .schedules = options.schedules,
               .test_deadline = options.test_deadline,
               .probe_deadline = options.probe_deadline};
     record_.tool_version = options.tool_version;

@@ -31,6 +31,8 @@ int Main(int argc, char** argv) {
   app.add_option("--puppet", options.puppet, "the program that is traced");
   app.add_option("--only", options.only, "clauses, families, chapters, tests")->delimiter(',');
   app.add_option("--jobs", options.jobs, "tests at a time")->check(CLI::PositiveNumber);
+  app.add_option("--schedules", options.schedules, "random schedules per test (hosted ones)")
+      ->check(CLI::PositiveNumber);
   CLI11_PARSE(app, argc, argv);
 
   const std::string filter = Environment("TESTBRIDGE_TEST_ONLY", "");

@@ -4,6 +4,7 @@ def clause_tests(
         name,
         only = [],
         implementation = "//core:libutrace.so",
+        schedules = 1,
         size = "medium",
         tags = [],
         **kwargs):
@@ -17,6 +18,8 @@ def clause_tests(
         Nothing: the whole suite, with the checks that make it a certificate.
       implementation: a label that stands for one shared object, or None: then it is named on the
         command line, by --test_arg=--implementation=/path/to/file.so.
+      schedules: how many random schedules each test is run by; above 1 only where the implementation
+        runs the kit's threads (core/utrace_target.h, part B).
       size: as for any test.
       tags: as for any test.
       **kwargs: further attributes of the test.
@@ -32,6 +35,8 @@ def clause_tests(
     data = [driver, runner, puppet]
     if only:
         args.append("--only=" + ",".join(only))
+    if schedules > 1:
+        args.append("--schedules=%d" % schedules)
     if implementation:
         args.append("--implementation=$(rootpath %s)" % implementation)
         data.append(implementation)

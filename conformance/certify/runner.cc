@@ -162,10 +162,14 @@ std::string ResultPath(const RunnerSetup& setup, const TestId& test) {
 
 SuperviseRequest TestRequest(const RunnerSetup& setup, const std::string& implementation,
                              const TestId& test) {
-  return {.argv = {setup.runner, "--implementation", implementation, "--result",
-                   ResultPath(setup, test), "--gtest_filter=" + test.id},
-          .log_path = LogPath(setup, test),
-          .deadline = setup.test_deadline};
+  std::vector<std::string> argv = {
+      setup.runner, "--implementation",      implementation,
+      "--result",   ResultPath(setup, test), "--gtest_filter=" + test.id};
+  if (setup.schedules > 1) {
+    argv.insert(argv.end(), {"--schedules", std::to_string(setup.schedules)});
+  }
+  return {
+      .argv = std::move(argv), .log_path = LogPath(setup, test), .deadline = setup.test_deadline};
 }
 
 }  // namespace utrace::certify

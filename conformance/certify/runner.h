@@ -24,6 +24,7 @@ namespace utrace::certify {
 struct RunnerSetup {
   std::string runner;   // the program
   std::string scratch;  // an existing directory for logs and results
+  int schedules = 1;    // per test, on hosts that schedule
   // A test ends itself after 60 s; these end what did not.
   std::chrono::milliseconds test_deadline{70'000};
   std::chrono::milliseconds probe_deadline{15'000};

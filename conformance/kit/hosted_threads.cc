@@ -72,7 +72,7 @@ void HostedThreads::Yield() {
 void HostedThreads::Pause(int round) {
   // At first others only get a chance: some never come to rest. Then whatever can happen without time
   // does, then time passes, in steps that grow to 10 ms.
-  constexpr int kChances = 100;
+  constexpr int kChances = 1000;
   if (round < kChances) return Yield();
   const int grown = std::min(round - kChances, 14);
   target_.utrace_target_settle(grown == 0 ? 0 : std::min(1000L << grown, 10'000'000L));

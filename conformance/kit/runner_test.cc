@@ -169,8 +169,8 @@ TEST(Runner, PuppetsAreTasksOfAHostedImplementation) {
 }
 
 TEST(Runner, WhatAHostCannotDoIsNotApplicable) {
-  for (const auto& [test, needs] : {std::pair{"ATT_06.NeedsProcessesOfLinux", "live"},
-                                    std::pair{"ATT_06.NeedsWhatItsCommandsNeed", "exec"}}) {
+  for (const auto& [test, needs] : {std::pair{"ATT_08.NeedsProcessesOfLinux", "live"},
+                                    std::pair{"ATT_08.NeedsWhatItsCommandsNeed", "exec"}}) {
     const Ran ran = RunWith(std::string(kMinimal) + "--gtest_filter=" + test);
     EXPECT_EQ(0, WEXITSTATUS(ran.status)) << ran.output;
     ASSERT_EQ(1U, ran.results.size());
@@ -178,13 +178,13 @@ TEST(Runner, WhatAHostCannotDoIsNotApplicable) {
     EXPECT_EQ(needs, ran.results[0]["needs"]);
   }
   // The same on hosts that can.
-  EXPECT_EQ("PASS", RunTest("ATT_06.NeedsProcessesOfLinux").results.at(0)["verdict"]);
-  const Ran model = RunWith(std::string(kModel) + "--gtest_filter=ATT_06.NeedsWhatItsCommandsNeed");
+  EXPECT_EQ("PASS", RunTest("ATT_08.NeedsProcessesOfLinux").results.at(0)["verdict"]);
+  const Ran model = RunWith(std::string(kModel) + "--gtest_filter=ATT_08.NeedsWhatItsCommandsNeed");
   EXPECT_EQ("PASS", model.results.at(0)["verdict"]) << model.output;
 }
 
 TEST(Runner, AFailingScheduleIsNamedAndRepeated) {
-  const std::string test = std::string(kModel) + "--gtest_filter=ATT_07.FailsByTheOrderOfThreads ";
+  const std::string test = std::string(kModel) + "--gtest_filter=ATT_09.FailsByTheOrderOfThreads ";
   const Ran ran = RunWith(test + "--schedules 100");
   EXPECT_EQ(1, WEXITSTATUS(ran.status)) << ran.output;
   ASSERT_EQ(1U, ran.results.size());

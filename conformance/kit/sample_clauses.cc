@@ -43,15 +43,15 @@ CLAUSE_TEST(ATT_04, NotDeclared) {
   EXPECT_TRUE(Declares("NO-SINGLESTEP"));
 }
 
-CLAUSE_TEST(ATT_06, NeedsProcessesOfLinux) { Needs("live"); }
+CLAUSE_TEST(ATT_08, NeedsProcessesOfLinux) { Needs("live"); }
 
-CLAUSE_TEST(ATT_06, NeedsWhatItsCommandsNeed) {
+CLAUSE_TEST(ATT_08, NeedsWhatItsCommandsNeed) {
   Puppet& puppet = Spawn();
   EXPECT_EQ(puppet.pid(), puppet.Call(SYS_getpid));
   puppet.Exec();
 }
 
-CLAUSE_TEST(ATT_07, FailsByTheOrderOfThreads) {
+CLAUSE_TEST(ATT_09, FailsByTheOrderOfThreads) {
   std::string order;
   {
     Thread a([&] {
