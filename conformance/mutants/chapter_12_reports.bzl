@@ -16,8 +16,8 @@ CHAPTER_12_REPORTS = [
         name = "injected_is_reported",
         wrong = "a signal that an engine injected is reported as if it had been dequeued",
         file = "core/linux/signals.cc",
-        find = "    if (!SendCarrier(decided, number, true)) {",
-        replace = "    if (!SendCarrier(decided, number, false)) {",
+        find = "    SendCarrier(decided, number, true);",
+        replace = "    SendCarrier(decided, number, false);",
     ),
     mutant(
         clause = "SIG-08",
@@ -119,9 +119,11 @@ CHAPTER_12_REPORTS = [
         wrong = "SIGKILL is reported by report_signal",
         file = "core/linux/life.cc",
         find = """  in_syscall_ = false;
+  exit_call_.reset();
   if (exit_reported_) {
     AfterExitHold();""",
         replace = """  in_syscall_ = false;
+  exit_call_.reset();
   if (signal == SIGKILL) {
     siginfo_t info{};
     info.si_signo = SIGKILL;

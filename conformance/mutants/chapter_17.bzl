@@ -55,12 +55,14 @@ CHAPTER_17 = [
         wrong = "a task that is killed inside a system call reports the end of the call",
         file = "core/linux/life.cc",
         find = """  in_syscall_ = false;
+  exit_call_.reset();
   if (exit_reported_) {""",
         replace = """  if (in_syscall_ && !own_call) {
     const Region region;
     core_->OnSyscallExit();
   }
   in_syscall_ = false;
+  exit_call_.reset();
   if (exit_reported_) {""",
     ),
 ]

@@ -77,7 +77,7 @@ CHAPTER_18 = [
         name = "step_over_call_is_lost",
         wrong = "a step into a system call that is reported makes no trap",
         file = "core/linux/stops.cc",
-        find = """      step_over_call_ = true;
+        find = """      step_over_call_ = !to_unsent;
 """,
         replace = "",
     ),
