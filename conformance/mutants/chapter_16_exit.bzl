@@ -46,4 +46,14 @@ CHAPTER_16_EXIT = [
   if (!verdict.hold) AfterExitHold();
   return true;""",
     ),
+    mutant(
+        clause = "EXI-03",
+        name = "changed_number_cancels_the_exit",
+        wrong = "a task whose exit call an engine made another one, after report_exit, lives on",
+        file = "core/linux/life.cc",
+        find = """    arch::SetSyscallNumber(registers_, *exit_call_);
+    StoreRegisters();
+""",
+        replace = "",
+    ),
 ]
