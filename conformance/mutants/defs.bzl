@@ -93,6 +93,26 @@ def mutants(name, mutants, not_told_apart, representative):
             not_told_apart = not_told_apart,
         ).to_json(),
     )
+    texts_label = ":" + name + "_texts"
+    _list(
+        name = name + "_texts",
+        content = struct(texts = [
+            struct(file = mutant.file, find = mutant.find, name = mutant.name)
+            for mutant in mutants
+        ]).to_json(),
+    )
+    native.sh_test(
+        name = "texts_test",
+        size = "small",
+        srcs = ["texts_test.py"],
+        args = ["$(rootpath %s)" % texts_label],
+        data = [texts_label] + [
+            "//%s:%s.cc" % (place, part)
+            for place in _PLACES
+            for part in _PLACES[place].parts
+        ],
+    )
+
     judges = _JUDGES + [list_label]
     arguments = ["$(rootpath %s)" % label for label in judges]
 
