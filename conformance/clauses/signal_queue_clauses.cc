@@ -10,6 +10,7 @@ const int kRealTime = SIGRTMIN + 2;
 
 // From here on whoever queues a signal for the puppet is refused; kill still works, without siginfo.
 void LeaveNoRoom(PuppetThread& puppet) {
+  Needs("live");
   *static_cast<rlimit*>(puppet.Scratch()) = {0, 0};
   AssertOneOf(
       puppet.Call(SYS_prlimit64, 0, RLIMIT_SIGPENDING, static_cast<long>(puppet.ScratchAddress())),
