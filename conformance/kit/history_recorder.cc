@@ -142,7 +142,7 @@ class History {
     Edge edge;
     edge.id = id;
     if (IsObject(engine)) {
-      EngineSlot& slot = what == What::kAttach ? Created(engine, task) : Found(engine, task);
+      EngineSlot& slot = what == What::kAttach ? Created(engine, task, id) : Found(engine, task);
       ++slot.references;
       edge.engine = slot.number;
       if (what == What::kAttach) NoteData(data, slot);
@@ -263,6 +263,7 @@ class History {
   struct EngineSlot {
     uint32_t number = 0;
     uint32_t task = 0;
+    uint64_t found = 0;  // the operation before which a lookup gave the number; zero: none did
     int references = 0;  // that callers hold
     bool created = false;
     bool ended = false;  // it may be detached
@@ -294,10 +295,11 @@ class History {
     return slot;
   }
 
-  // A new engine at this address. A number that a lookup gave to it before its attach returned stays.
-  EngineSlot& Created(const utrace_engine* engine, const utrace_task* task) {
+  // A new engine at this address, by the attach `id`. A number that a lookup gave to it before that
+  // returned stays.
+  EngineSlot& Created(const utrace_engine* engine, const utrace_task* task, uint64_t id) {
     EngineSlot& slot = engines_[engine];
-    if (slot.references == 0 || slot.created) {
+    if (slot.found <= id || slot.created) {
       slot = EngineSlot();
       slot.number = next_engine_++;
     }
@@ -315,6 +317,7 @@ class History {
     if (slot.number == 0 || (creating_ > 0 && slot.references == 0 && other)) {
       slot = EngineSlot();
       slot.number = next_engine_++;
+      slot.found = next_id_;
       slot.task = number;
     }
     return slot;

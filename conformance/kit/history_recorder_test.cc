@@ -5,9 +5,11 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "conformance/history/check_file.h"
@@ -28,10 +30,13 @@ utrace_task* Child() { return reinterpret_cast<utrace_task*>(&the_child); }
 // What the played implementation answers next.
 int answer = 0;
 void* attach_answer = &the_engine;
+// What happens during its next attach.
+std::function<void()> meanwhile;
 
 Api Played() {
   Api api;
   api.utrace_attach_task = [](utrace_task*, int, const utrace_engine_ops*, void*) {
+    if (meanwhile) std::exchange(meanwhile, nullptr)();
     return static_cast<utrace_engine*>(attach_answer);
   };
   api.utrace_engine_put = [](utrace_engine*) {};
@@ -178,6 +183,24 @@ TEST_F(HistoryRecorder, AnEngineAtTheSameAddressIsAnotherEngine) {
   EXPECT_EQ("", FinishHistory());
   EXPECT_TRUE(
       Holds(Lines(KeepHistory("Again")), "\"what\":\"report_exec\",\"task\":1,\"engine\":2"));
+}
+
+// Before the attach of an engine returned, others may have found it, used it and dropped it.
+TEST_F(HistoryRecorder, AnEngineCanBeFoundBeforeItsAttachReturned) {
+  Attach();
+  api_.utrace_control(Task(), &the_engine, UTRACE_DETACH);
+  api_.utrace_engine_put(&the_engine);
+  meanwhile = [this] {
+    Attach(0);
+    Set(UTRACE_EVENT(EXEC));
+    api_.utrace_engine_put(&the_engine);
+  };
+  Attach();
+  Call(What::kExec);
+  EXPECT_EQ("", FinishHistory());
+  const std::vector<std::string> lines = Lines(KeepHistory("Found"));
+  EXPECT_TRUE(Holds(lines, "\"what\":\"set_events\",\"task\":1,\"engine\":2"));
+  EXPECT_TRUE(Holds(lines, "\"what\":\"report_exec\",\"task\":1,\"engine\":2"));
 }
 
 TEST_F(HistoryRecorder, ANewbornAtTheSameAddressIsAnotherTask) {
