@@ -2,7 +2,6 @@
 #ifndef CONFORMANCE_CLAUSES_CONTROL_SCENES_H_
 #define CONFORMANCE_CLAUSES_CONTROL_SCENES_H_
 
-
 #include <algorithm>
 #include <chrono>
 #include <string>
