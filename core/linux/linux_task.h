@@ -130,7 +130,7 @@ class LinuxTask final : public HostTask {
   void AfterGroupStop();
   void AtSignal(int signal);
   void LookAtSignal();
-  void ReturnToUser();
+  void ReturnToUser(Step unfinished = Step::kNone);
   void Hold(Place place) { place_ = place; }
   void GoOnInKernel();
   void Resume(int request, int signal);

@@ -221,7 +221,9 @@ void LinuxTask::AtTrap() {
   const bool waits_for_call = !interrupt_wanted_ && RepairInterruptedCall();
   interrupt_wanted_ = false;
   if (!waits_for_call) {
-    ReturnToUser();
+    // Whoever interrupted it may have been served already, by the report that asked for a step: then the
+    // step is still to be made [STP-08].
+    ReturnToUser(core_->IsDue() ? Step::kNone : step_);
     return;
   }
   // The call goes on, and a report that is due waits for its end [CTL-22, CTL-42].
@@ -313,7 +315,8 @@ void LinuxTask::GoOnInKernel() {
   if (interrupt_wanted_) Interrupt();
 }
 
-void LinuxTask::ReturnToUser() {
+// `unfinished`: a step that was begun.
+void LinuxTask::ReturnToUser(Step unfinished) {
   interrupt_wanted_ = false;
   for (;;) {
     place_ = Place::kUser;
@@ -333,7 +336,7 @@ void LinuxTask::ReturnToUser() {
         break;
     }
     if (ReleaseIfIdle(resume_signal_)) return;
-    ResumeToUser(verdict.step);
+    ResumeToUser(std::max(verdict.step, unfinished));
     return;
   }
 }

@@ -89,6 +89,8 @@ int64_t Thread::Call(long number, uint64_t a0, uint64_t a1, uint64_t a2, uint64_
     RunHandlers(depth);
   } while (arch::Pc(machine.general) == kCallSite);
   CheckProgramCounter(kCallSite + arch::kMaxSyscallInstruction);
+  // The instruction behind the call is one of its own.
+  AfterInstruction();
   return arch::SyscallResult(machine.general);
 }
 
@@ -239,8 +241,9 @@ void Thread::ReturnToUser() {
       continue;
     }
     notified_ = false;
-    // A report that was asked for makes the stepping engine answer anew [STP-05].
-    if (std::exchange(asked_, false)) step_ = Step::kNone;
+    // A report that is due makes the stepping engine answer anew [STP-05]; who asked may have been
+    // served already, though.
+    if (std::exchange(asked_, false) && traced_ && core_->IsDue()) step_ = Step::kNone;
     if (!traced_) break;
     const UserVerdict verdict = core_->OnUserReturn();
     if (verdict.next == UserVerdict::Next::kHold) {
@@ -330,7 +333,6 @@ int Thread::Adopt() {
 
 void Thread::RequestSafePoint(Urgency urgency) {
   asked_ = true;
-  wake_ = true;
   if (urgency == Urgency::kInterrupt) notified_ = true;
   if (urgency == Urgency::kTakeOver) take_over_ = true;
 }
