@@ -33,7 +33,7 @@ std::string ReproducePrefix(const std::string& implementation) {
 
 // The hosts that are certified where none is named.
 constexpr char kRunner[] = "conformance/clauses/runner";
-constexpr const char* kOurHosts[] = {"core/libutrace.so"};
+constexpr const char* kOurHosts[] = {"core/libutrace.so", "core/model/libutrace_model.so"};
 
 }  // namespace
 
