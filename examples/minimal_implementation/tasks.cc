@@ -112,9 +112,15 @@ uint32_t utrace_task::ReportTo(Engine* engine, unsigned long event, uint32_t act
   };
   const uint32_t quiesce = UTRACE_EVENT(QUIESCE);
   if (wants(quiesce) && event != UTRACE_EVENT(REAP)) {
-    answer_of([&] { return engine->ops->report_quiesce(action, engine, this, event); });
+    const uint32_t wish = utrace_resume_action(
+        answer_of([&] { return engine->ops->report_quiesce(action, engine, this, event); }));
+    action = (action & ~UTRACE_RESUME_MASK) | std::min(action & UTRACE_RESUME_MASK, wish);
   }
-  if (wants(event)) action = answer_of([&] { return make(engine, action); });
+  if (wants(event)) {
+    const uint32_t answer = answer_of([&] { return make(engine, action); });
+    action = (answer & ~UTRACE_RESUME_MASK) |
+             std::min(action & UTRACE_RESUME_MASK, answer & UTRACE_RESUME_MASK);
+  }
   minimal::Put(engine, lock);
   return action;
 }
