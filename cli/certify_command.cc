@@ -60,6 +60,8 @@ int RunCertify(const CertifyArguments& arguments) {
     return certify::ExitStatus(certify::Overall::kBroken);
   }
   options.waivers = arguments.waivers;
+  options.schedule = arguments.schedule;
+  options.schedules = arguments.schedules;
   options.only = arguments.only;
   options.report_dir = arguments.report;
   options.jobs = arguments.jobs;

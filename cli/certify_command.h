@@ -12,6 +12,8 @@ struct CertifyArguments {
   std::vector<std::string> only;
   std::string report;   // empty: a new directory here
   std::string waivers;  // a file; empty: none
+  std::string schedule;
+  int schedules = 1;
   int jobs = 2;
   std::string runner;  // empty: our own; others serve tests of the driver
 };

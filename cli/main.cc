@@ -139,6 +139,17 @@ int Main(int argc, char** argv) {
       ->check(CLI::Range(1, 1024))
       ->capture_default_str()
       ->type_name("N");
+  CLI::Option* schedule =
+      certify_app
+          ->add_option("--schedule", certify.schedule,
+                       "run tests of hosted implementations by this schedule, as a result names it")
+          ->type_name("SPEC");
+  certify_app
+      ->add_option("--schedules", certify.schedules,
+                   "run each test of hosted implementations by N random schedules")
+      ->check(CLI::Range(1, 1000000))
+      ->excludes(schedule)
+      ->type_name("N");
   // For tests of the driver.
   certify_app->add_option("--runner", certify.runner)->group("");
   certify_app->footer(kCertifyFooter);

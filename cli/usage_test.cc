@@ -37,8 +37,9 @@ TEST_F(UsageTest, RefusesWrongUse) {
   for (const char* script :
        {"$utrace", "$utrace bogus", "$utrace --bogus", "$utrace run", "$utrace run --",
         "$utrace run -o", "$utrace certify --jobs 0", "$utrace certify --jobs x",
-        "$utrace certify -- x", "$utrace certify x", "$utrace certify --only", "$utrace check",
-        "$utrace check a b", "$utrace check -- a"}) {
+        "$utrace certify -- x", "$utrace certify --schedules 0",
+        "$utrace certify --schedules 2 --schedule random:7", "$utrace certify x",
+        "$utrace certify --only", "$utrace check", "$utrace check a b", "$utrace check -- a"}) {
     EXPECT_EQ(Status(script), 2) << script;
     EXPECT_TRUE(output_.starts_with("utrace")) << script << ": " << output_;
   }

@@ -125,6 +125,7 @@ std::string CertificateJson(const ClauseTable& table, const Report& report) {
                    {"verdict", OverallName(report.overall)},
                    {"reason", report.reason},
                    {"selection", report.selection},
+                   {"schedules", report.schedules},
                    {"tool", {{"name", "utrace certify"}, {"version", report.tool_version}}},
                    {"specification", {{"sha256", report.spec_sha256}}},
                    {"date", report.date},

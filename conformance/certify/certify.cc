@@ -81,7 +81,6 @@ class Run {
       : options_(options), suite_{options.table, options.covered, {}} {
     setup_ = {.runner = Absolute(options.runner),
               .scratch = scratch_.path(),
-              .schedules = options.schedules,
               .test_deadline = options.test_deadline,
               .probe_deadline = options.probe_deadline};
     record_.tool_version = options.tool_version;
@@ -89,6 +88,11 @@ class Run {
     record_.date = UtcTime("%Y-%m-%dT%H:%M:%SZ");
     record_.machine = ThisMachine();
     record_.selection = options.only;
+    if (!options.schedule.empty()) {
+      record_.schedules = "--schedule " + options.schedule;
+    } else if (options.schedules > 1) {
+      record_.schedules = fmt::format("--schedules {}", options.schedules);
+    }
     for (const ImplementationOption& implementation : options.implementations) {
       HostRecord& host = record_.hosts.emplace_back();
       host.path = implementation.path;
@@ -144,17 +148,24 @@ class Run {
     return true;
   }
 
+  std::vector<std::string> ScheduleArguments() const {
+    if (!options_.schedule.empty()) return {"--schedule", options_.schedule};
+    if (options_.schedules > 1) return {"--schedules", std::to_string(options_.schedules)};
+    return {};
+  }
+
   void RunHost(size_t index) {
     HostRecord& host = record_.hosts[index];
     const auto start = std::chrono::steady_clock::now();
     const std::string number = std::to_string(index + 1);
     DriverRequest request = {
         .setup = setup_, .implementation = host.path, .tests = tests_, .jobs = options_.jobs};
+    if (ReadFacts(host.facts).kind == "hosted") request.arguments = ScheduleArguments();
     request.on_result = [&](const TestResult& result, Evidence* evidence) {
-      if (result.verdict != Verdict::kPass && result.verdict != Verdict::kNotApplicable) {
-        evidence->log =
-            dir_->Keep(LogPath(setup_, result.test), fmt::format("{}/{}", kLogs, number));
-      }
+      if (result.verdict == Verdict::kPass || result.verdict == Verdict::kNotApplicable) return;
+      evidence->log = dir_->Keep(LogPath(setup_, result.test), fmt::format("{}/{}", kLogs, number));
+      evidence->history =
+          dir_->Keep(HistoryPath(setup_, result.test), fmt::format("{}/{}", kHistories, number));
     };
     DriverOutcome outcome;
     {

@@ -27,9 +27,10 @@ struct CertifyOptions {
   std::string waivers;                                // a file of waivers.h; empty: none
   std::string junit;                                  // a second copy of junit.xml; empty: none
   int jobs = 2;                                       // tests at a time
-  int schedules = 1;   // random ones by which each test is run, above 1 on hosts that schedule only
-  std::string runner;  // the program that holds the tests
-  std::string puppet;  // what it makes its targets from; empty: it finds it itself
+  int schedules = 1;     // random ones by which each test of a hosted implementation is run
+  std::string schedule;  // or the one by which it is; empty: the implementation's choice
+  std::string runner;    // the program that holds the tests
+  std::string puppet;    // what it makes its targets from; empty: it finds it itself
   std::string tool_version;
   std::chrono::milliseconds test_deadline{70'000};
   std::chrono::milliseconds probe_deadline{15'000};

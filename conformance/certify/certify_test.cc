@@ -302,6 +302,23 @@ TEST_F(CertifyTest, CertifiesSeveralHostsInOne) {
   EXPECT_EQ(Certificate()["hosts"][1]["verdict"], "PASS");
 }
 
+TEST_F(CertifyTest, KeepsHistoriesAndSchedulesOfWhatFailed) {
+  Implementations({"good.so", "hosted.so"});
+  options_.schedules = 20;
+  EXPECT_EQ(Status("ATT_05.Pass ATT_06.Breach"), 1);
+  EXPECT_EQ(ReadFile(dir_ + "/report/histories/1/ATT_06.Breach.history"),
+            "the history of ATT_06.Breach\n");
+  const json certificate = Certificate();
+  EXPECT_EQ(certificate["schedules"], "--schedules 20");
+  const json& tests = certificate["clauses"][1]["tests"];
+  EXPECT_EQ(tests[0]["witness"], "REP-03: two callbacks overlap");
+  EXPECT_EQ(tests[0]["history"], "histories/1/ATT_06.Breach.history");
+  EXPECT_FALSE(tests[0].contains("schedule")) << "a live one has none";
+  EXPECT_EQ(tests[1]["history"], "histories/2/ATT_06.Breach.history");
+  EXPECT_EQ(tests[1]["schedule"], "--schedules 20");
+  EXPECT_TRUE(Says("  witness        REP-03: two callbacks overlap\n")) << out();
+}
+
 TEST_F(CertifyTest, ShowsWaivers) {
   options_.waivers = dir_ + "/waivers";
   std::ofstream(options_.waivers) << "ATT-06 see ticket 17\n";

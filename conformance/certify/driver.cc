@@ -74,8 +74,8 @@ class Driver {
     unlink(ResultPath(request_.setup, test).c_str());
     progress_.Started(test);
     std::string error;
-    auto process =
-        Supervised::Start(TestRequest(request_.setup, request_.implementation, test), &error);
+    auto process = Supervised::Start(
+        TestRequest(request_.setup, request_.implementation, request_.arguments, test), &error);
     if (process != nullptr) {
       running_.push_back({index, std::move(process)});
       return;
@@ -118,6 +118,7 @@ class Driver {
     if (request_.on_result) request_.on_result(result, &evidence);
     unlink(log.c_str());
     unlink(told.c_str());
+    unlink(HistoryPath(request_.setup, test).c_str());
     progress_.Ended(result);
     hangs_ = result.hung ? hangs_ + 1 : 0;
   }

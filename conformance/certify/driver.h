@@ -14,10 +14,11 @@ namespace utrace::certify {
 
 struct DriverRequest {
   RunnerSetup setup;
-  std::string implementation;  // absolute
+  std::string implementation;          // absolute
+  std::vector<std::string> arguments;  // further ones for the runner
   std::vector<TestId> tests;
   int jobs = 2;
-  // Called for each test that ended, before its log (LogPath) is removed.
+  // Called for each test that ended, before its log (LogPath) and history (HistoryPath) are removed.
   std::function<void(const TestResult&, Evidence*)> on_result;
 };
 

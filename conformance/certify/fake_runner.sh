@@ -1,11 +1,13 @@
 #!/bin/sh
 # Imitates the runner of clause tests in every mood, for tests of the driver. What a test does is
 # told by its name, what an implementation does by its file name; FAKE_LIST holds the test ids.
-implementation='' result='' filter='' mode=run
+implementation='' result='' filter='' mode=run histories='' schedule=''
 while [ $# -gt 0 ]; do
   case $1 in
     --implementation) implementation=${2##*/}; shift ;;
     --result) result=$2; shift ;;
+    --history) histories=$2; shift ;;
+    --schedule | --schedules) schedule="$1 $2"; shift ;;
     --gtest_filter=*) filter=${1#*=} ;;
     --list) mode=list ;;
     --probe) mode=probe ;;
@@ -48,6 +50,9 @@ echo "log of $filter"
 case ${filter#*.} in
   Pass*) answer PASS; exit 0 ;;
   Fail*) answer FAIL ',"expected":"-ENOENT","seen":"-ESRCH","message":"file.cc:7 lookup"'; exit 1 ;;
+  Breach*) echo "the history of $filter" >"$histories/$filter.history"
+    answer FAIL ",\"witness\":\"REP-03: two callbacks overlap\",\"schedule\":\"$schedule\""
+    exit 1 ;;
   Unsupported*) answer UNSUPPORTED ',"message":"LIM-01"'; exit 0 ;;
   NotHosted*)
     case $implementation in

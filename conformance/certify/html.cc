@@ -71,6 +71,7 @@ std::string RunFacts(const Report& report) {
          TextFact("tool", "utrace certify " + report.tool_version) +
          CodeFact("specification", "sha256 " + report.spec_sha256) +
          CodeFact("selection", selection.empty() ? "" : "--only " + selection) +
+         CodeFact("schedules", report.schedules) +
          Fact("check it",
               "<code>utrace check DIRECTORY</code> draws every verdict again from "
               "<code>results.jsonl</code>, which lies beside this page") +

@@ -39,6 +39,7 @@ Json HeaderLine(const RunRecord& record) {
             {"host", machine.host},
             {"cpus", machine.cpus}}},
           {"selection", record.selection},
+          {"schedules", record.schedules},
           {"waivers", std::move(waivers)},
           {"hosts", record.hosts.size()}};
 }
@@ -206,6 +207,7 @@ class RecordReader {
         error_ = "\"selection\" holds what is no text";
       }
     });
+    fields.Text("schedules", &record_.schedules);
     TakeList(fields.Take("waivers"), "waivers", [&](const Json& entry) {
       Waiver waiver;
       Fields of_waiver(entry, &error_);

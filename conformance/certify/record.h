@@ -64,6 +64,7 @@ struct RunRecord {
   std::string date;         // start of the run, UTC, ISO 8601
   Machine machine;
   std::vector<std::string> selection;  // arguments of --only; empty: the whole suite
+  std::string schedules;               // of hosted runs: "--schedules 20"; empty: one each
   std::vector<Waiver> waivers;
   std::vector<HostRecord> hosts;
 };

@@ -366,6 +366,7 @@ bool MakeReport(const ClauseTable& table, std::span<const int> covered,
   report->date = record.date;
   report->machine = record.machine;
   report->selection = record.selection;
+  report->schedules = record.schedules;
   report->waivers = record.waivers;
   std::set<std::string_view> waived;
   for (const Waiver& waiver : record.waivers) {

@@ -79,6 +79,7 @@ struct Report {
   std::string date;  // UTC, ISO 8601
   Machine machine;
   std::vector<std::string> selection;  // as given; empty: the whole suite
+  std::string schedules;               // see RunRecord
   std::vector<Waiver> waivers;
   std::vector<HostReport> hosts;
 

@@ -147,29 +147,39 @@ bool ProbeImplementation(const RunnerSetup& setup, HostRecord* host) {
   return true;
 }
 
-std::string LogPath(const RunnerSetup& setup, const TestId& test) {
+namespace {
+
+std::string ScratchPath(const RunnerSetup& setup, const TestId& test, std::string_view suffix) {
   std::string name = test.id;
   for (char& c : name) {
     if (c == '/') c = '-';
   }
-  return setup.scratch + "/" + name + ".log";
+  return fmt::format("{}/{}{}", setup.scratch, name, suffix);
+}
+
+}  // namespace
+
+std::string LogPath(const RunnerSetup& setup, const TestId& test) {
+  return ScratchPath(setup, test, ".log");
 }
 
 std::string ResultPath(const RunnerSetup& setup, const TestId& test) {
-  std::string path = LogPath(setup, test);
-  return path.replace(path.size() - 4, 4, ".json");
+  return ScratchPath(setup, test, ".json");
+}
+
+std::string HistoryPath(const RunnerSetup& setup, const TestId& test) {
+  return ScratchPath(setup, test, ".history");
 }
 
 SuperviseRequest TestRequest(const RunnerSetup& setup, const std::string& implementation,
-                             const TestId& test) {
-  std::vector<std::string> argv = {
-      setup.runner, "--implementation",      implementation,
-      "--result",   ResultPath(setup, test), "--gtest_filter=" + test.id};
-  if (setup.schedules > 1) {
-    argv.insert(argv.end(), {"--schedules", std::to_string(setup.schedules)});
-  }
-  return {
-      .argv = std::move(argv), .log_path = LogPath(setup, test), .deadline = setup.test_deadline};
+                             const std::vector<std::string>& arguments, const TestId& test) {
+  SuperviseRequest request = {
+      .argv = {setup.runner, "--implementation", implementation, "--result",
+               ResultPath(setup, test), "--history", setup.scratch, "--gtest_filter=" + test.id},
+      .log_path = LogPath(setup, test),
+      .deadline = setup.test_deadline};
+  request.argv.insert(request.argv.end(), arguments.begin(), arguments.end());
+  return request;
 }
 
 }  // namespace utrace::certify

@@ -2,7 +2,8 @@
 //
 //   runner --list                                         a test id per line
 //   runner --implementation FILE --probe                  loads it, makes the first calls, tells JSON
-//   runner --implementation FILE --result FILE --gtest_filter=ID   runs one test
+//   runner --implementation FILE --result FILE --history DIR --gtest_filter=ID   runs one test;
+//          for hosted implementations --schedule SPEC or --schedules N may be added
 //
 // It exits with 0 (pass or unsupported), 1 (fail), 2 (broken), 3 (cannot be loaded) or 4 (hung).
 #ifndef CONFORMANCE_CERTIFY_RUNNER_H_
@@ -24,7 +25,6 @@ namespace utrace::certify {
 struct RunnerSetup {
   std::string runner;   // the program
   std::string scratch;  // an existing directory for logs and results
-  int schedules = 1;    // per test, on hosts that schedule
   // A test ends itself after 60 s; these end what did not.
   std::chrono::milliseconds test_deadline{70'000};
   std::chrono::milliseconds probe_deadline{15'000};
@@ -39,11 +39,13 @@ std::optional<std::vector<TestId>> ListTests(const RunnerSetup& setup, const Cla
 // false.
 bool ProbeImplementation(const RunnerSetup& setup, HostRecord* host);
 
-// The supervised run of one test: its log and result lie in the scratch directory.
+// The supervised run of one test: its log, result and history lie in the scratch directory.
+// `arguments` are added to the runner's.
 SuperviseRequest TestRequest(const RunnerSetup& setup, const std::string& implementation,
-                             const TestId& test);
+                             const std::vector<std::string>& arguments, const TestId& test);
 std::string LogPath(const RunnerSetup& setup, const TestId& test);
 std::string ResultPath(const RunnerSetup& setup, const TestId& test);
+std::string HistoryPath(const RunnerSetup& setup, const TestId& test);  // of one that did not pass
 
 }  // namespace utrace::certify
 
