@@ -131,6 +131,7 @@ class LinuxTask final : public HostTask {
   void AtSignal(int signal);
   void LookAtSignal();
   void ReturnToUser(Step unfinished = Step::kNone);
+  void NoteLateTrap();
   void Hold(Place place) { place_ = place; }
   void GoOnInKernel();
   void Resume(int request, int signal);
@@ -224,8 +225,10 @@ class LinuxTask final : public HostTask {
   std::optional<int64_t> call_started_;  // of the call that an interrupt hit; MonotonicNow
   long aborted_number_ = -1;             // of the call that an engine aborted, until its exit
   int resume_signal_ = 0;                // what to pass on when resuming from kUser
-  int fatal_signal_ = 0;         // the last one delivered: an exit with it is the task's own end
-  Step step_ = Step::kNone;      // asked for by engines, until its trap came
+  int fatal_signal_ = 0;     // the last one delivered: an exit with it is the task's own end
+  Step step_ = Step::kNone;  // asked for by engines, until its trap came
+  // The step was made, and another stop came before that of its trap, which is pending.
+  bool late_trap_ = false;
   bool step_over_call_ = false;  // a step whose instruction is a system call [STP-06]
   bool handler_expected_ = false;
   std::optional<SignalEffect> handler_patch_;  // what the handler shall see instead

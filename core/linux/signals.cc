@@ -41,11 +41,9 @@ void LinuxTask::AtSignal(int signal) {
   }
   const bool handler_step = handler_expected_;
   handler_expected_ = false;
-  const bool trace_trap =
-      signal == SIGTRAP &&
-      (info.si_code == TRAP_TRACE || info.si_code == TRAP_BRANCH || info.si_code == TRAP_BRKPT);
-  if (trace_trap && (step_ != Step::kNone || handler_step)) {
-    const bool engines_step = step_ != Step::kNone;
+  const bool engines_step = step_ != Step::kNone || late_trap_;
+  if (IsStepTrap(info) && (engines_step || handler_step)) {
+    late_trap_ = false;
     step_ = Step::kNone;
     if (!engines_step && LookAtUnsent()) return;
     const unsigned long kind = SignalEventKind(SIGTRAP, DispositionOf(SIGTRAP));

@@ -198,6 +198,7 @@ void LinuxTask::AtSyscallExit() {
 
 void LinuxTask::AtTrap() {
   resume_signal_ = 0;
+  NoteLateTrap();
   if (newborn_) {
     newborn_ = false;
     ReturnToUser();
@@ -223,7 +224,7 @@ void LinuxTask::AtTrap() {
   if (!waits_for_call) {
     // Whoever interrupted it may have been served already, by the report that asked for a step: then the
     // step is still to be made [STP-08].
-    ReturnToUser(core_->IsDue() ? Step::kNone : step_);
+    ReturnToUser(late_trap_ || core_->IsDue() ? Step::kNone : step_);
     return;
   }
   // The call goes on, and a report that is due waits for its end [CTL-22, CTL-42].
@@ -232,6 +233,15 @@ void LinuxTask::AtTrap() {
   // It is inside the call again as soon as it runs: reports asked for meanwhile wait as well.
   in_syscall_ = true;
   GoOnInKernel();
+}
+
+// These stops come before any signal, a step's trap included. Let go then, the program would die of it.
+void LinuxTask::NoteLateTrap() {
+  if (step_ == Step::kNone || late_trap_) return;
+  siginfo_t pending[kLargestSignal];
+  __ptrace_peeksiginfo_args arguments{.off = 0, .flags = 0, .nr = kLargestSignal};
+  const long count = ptrace(PTRACE_PEEKSIGINFO, tid(), &arguments, pending);
+  for (long i = 0; i < count; ++i) late_trap_ |= IsStepTrap(pending[i]);
 }
 
 // Whether the call failed with EINTR because of our interrupt alone.
@@ -272,6 +282,7 @@ bool LinuxTask::RepairInterruptedCall() {
 
 void LinuxTask::AtGroupStop() {
   place_ = Place::kGroup;
+  NoteLateTrap();
   in_syscall_ = false;
   if (job_reported_) {
     // Trapped anew in the same stop: an engine takes it over, or the last engine left.

@@ -73,6 +73,12 @@ inline int RawExitStatus(const siginfo_t& info) {
   return (info.si_status & 0x7f) | (info.si_code == CLD_DUMPED ? 0x80 : 0);
 }
 
+// Whether the kernel sent this signal because of a step.
+inline bool IsStepTrap(const siginfo_t& info) {
+  return info.si_signo == SIGTRAP &&
+         (info.si_code == TRAP_TRACE || info.si_code == TRAP_BRANCH || info.si_code == TRAP_BRKPT);
+}
+
 }  // namespace utrace::linux_host
 
 #endif  // CORE_LINUX_WAIT_STATUS_H_
