@@ -8,13 +8,13 @@ CHAPTER_18 = [
         name = "step_of_two_instructions",
         wrong = "a step is of two instructions",
         file = "core/linux/signals.cc",
-        find = "  if (trace_trap && (step_ != Step::kNone || handler_step)) {",
+        find = "  if (IsStepTrap(info) && (engines_step || handler_step)) {",
         replace = """  static thread_local unsigned steps = 0;
-  if (trace_trap && step_ != Step::kNone && ++steps % 2 == 1) {
+  if (IsStepTrap(info) && step_ != Step::kNone && ++steps % 2 == 1) {
     ResumeToUser(step_);
     return;
   }
-  if (trace_trap && (step_ != Step::kNone || handler_step)) {""",
+  if (IsStepTrap(info) && (engines_step || handler_step)) {""",
     ),
     mutant(
         clause = "STP-02",
