@@ -33,7 +33,7 @@ bool Task::Insert(EngineObject& engine) {
   } catch (const std::bad_alloc&) {
     return false;
   }
-  engine.was_attached = true;
+  engine.Joined();
   engine.Ref();
   return true;
 }
@@ -77,8 +77,10 @@ EngineObject* Task::Attach(int flags, const utrace_engine_ops* ops, void* data, 
              " belongs to the kernel and has no user mode to trace; choose a user thread";
     return nullptr;
   }
-  auto* engine = new (std::nothrow) EngineObject(this, ops, data);
-  if (engine == nullptr) {
+  EngineObject* engine = nullptr;
+  try {
+    engine = new EngineObject(this, ops, data);
+  } catch (const std::bad_alloc&) {
     *status = -ENOMEM;
     return nullptr;
   }
@@ -154,7 +156,10 @@ void Task::RemoveDetached(std::vector<EngineObject*>& removed) {
 }
 
 void Task::DropAll(const std::vector<EngineObject*>& engines) {
-  for (EngineObject* engine : engines) engine->Unref();
+  for (EngineObject* engine : engines) {
+    engine->Left();
+    engine->Unref();
+  }
 }
 
 }  // namespace utrace

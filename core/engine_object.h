@@ -3,7 +3,9 @@
 #define CORE_ENGINE_OBJECT_H_
 
 #include <cstdint>
+#include <memory>
 
+#include "core/owner.h"
 #include "core/sync.h"
 #include "core/utrace.h"
 
@@ -21,6 +23,9 @@ struct EngineObject : utrace_engine {
   void Ref() { references.fetch_add(1, std::memory_order_relaxed); }
   // Must not be called with the task's lock held: release is the engine's code.
   void Unref();
+  // It is in its task's list, it has left it. The owner is told of the latter: without the lock.
+  void Joined();
+  void Left();
 
   enum class State : uint8_t {
     kAttached,
@@ -28,8 +33,9 @@ struct EngineObject : utrace_engine {
     kDetached,
   };
 
-  Task* const task;              // referenced
-  void (*const release)(void*);  // as it was at attach time [REF-04]
+  Task* const task;                    // referenced
+  void (*const release)(void*);        // as it was at attach time [REF-04]
+  const std::shared_ptr<Owner> owner;  // null: of nobody in particular
   Atomic<uint32_t> references{1};
   bool was_attached = false;  // written before the engine is published
 

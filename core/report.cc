@@ -78,6 +78,7 @@ bool Task::CallEngine(MutexLock& lock, EngineObject& engine, Pass& pass,
   uint32_t result = 0;
   {
     const CurrentTask context(this);
+    const OwnerScope owner(engine.owner.get());
     result = call(ops);
   }
   lock.lock();

@@ -35,6 +35,8 @@ struct utrace_task {};
 
 namespace utrace {
 
+struct TracedTask;
+
 enum class Step : uint8_t { kNone, kBlock, kSingle };
 
 // What becomes of a task at a place inside the kernel.
@@ -123,6 +125,8 @@ class Task final : public utrace_task {
   // The public mask [EVT-15].
   unsigned long Interest();
   bool IsReaped();
+  // Contract: look.h.
+  void Look(TracedTask& seen);
   // Zero if the calling thread may touch the machine state now; else -EINVAL or -ESRCH [REG-04].
   int CheckAccess();
 

@@ -72,15 +72,21 @@ std::string LineWriter::Trouble::ToString() const {
                      lost_lines, lost_lines == 1 ? "line" : "lines");
 }
 
-Result<std::shared_ptr<LineWriter>> LineWriter::Create(const std::string& path) {
+Result<int> LineWriter::OpenFile(const std::string& path) {
   // O_NONBLOCK: opening a named pipe does not wait for a reader. O_APPEND: two writers of one file
   // do not overwrite each other.
   const int fd =
       open(path.c_str(),
            O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666);
   if (fd < 0) return Status(-errno);
-  auto writer = std::make_shared<LineWriter>(fd, Limits());
-  close(fd);
+  return fd;
+}
+
+Result<std::shared_ptr<LineWriter>> LineWriter::Create(const std::string& path) {
+  const Result<int> fd = OpenFile(path);
+  if (!fd) return fd.status();
+  auto writer = std::make_shared<LineWriter>(*fd, Limits());
+  close(*fd);
   return writer;
 }
 

@@ -39,7 +39,10 @@ class LineWriter {
     std::string ToString() const;
   };
 
-  // Creates or empties `path`. Error: what open says; -ENXIO also for a named pipe that nobody reads.
+  // Creates or empties `path`, for a writer to write to: a descriptor, the caller's. Error: what open
+  // says; -ENXIO also for a named pipe that nobody reads.
+  static Result<int> OpenFile(const std::string& path);
+  // A writer for `path`, opened so.
   static Result<std::shared_ptr<LineWriter>> Create(const std::string& path);
   // The one writer of this process for standard error, which writes each line at once: all who share
   // it keep their lines apart.

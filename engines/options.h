@@ -2,6 +2,7 @@
 #ifndef ENGINES_OPTIONS_H_
 #define ENGINES_OPTIONS_H_
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,9 +12,17 @@ namespace utrace {
 
 // One option that an engine has.
 struct OptionInfo {
+  // What the value names, so that whoever makes the engine can open it beforehand (files.h).
+  enum class Kind : uint8_t {
+    kText,
+    kOutputFile,  // created, or emptied
+    kDirectory,   // must exist
+  };
+
   std::string_view key;
   std::string_view values;   // "FILE", "yes|no"
   std::string_view summary;  // what it does, and the default
+  Kind kind = Kind::kText;
 };
 
 // The options that a user gave, in any order, each at most once.

@@ -9,7 +9,8 @@
 namespace utrace {
 namespace {
 
-using Maker = std::unique_ptr<EngineInstance> (*)(const Options& options, std::string* error);
+using Maker = std::unique_ptr<EngineInstance> (*)(const Options& options, const EngineFiles& files,
+                                                  std::string* error);
 
 // In the order of Engines().
 constexpr Maker kMakers[] = {MakeSyscallLog};
@@ -36,15 +37,15 @@ const std::vector<EngineInfo>& Engines() {
   return engines;
 }
 
-std::unique_ptr<EngineInstance> MakeEngine(std::string_view spec, std::string* error) {
-  const std::optional<EngineSpec> parsed = ParseEngineSpec(spec, error);
-  if (!parsed) return nullptr;
+std::optional<EngineChoice> ChooseEngine(std::string_view spec, std::string* error) {
+  std::optional<EngineSpec> parsed = ParseEngineSpec(spec, error);
+  if (!parsed) return std::nullopt;
 
   const auto info = std::ranges::find(Engines(), parsed->name, &EngineInfo::name);
   if (info == Engines().end()) {
     *error = fmt::format("there is no engine \"{}\"; there are: {}", parsed->name,
                          List(Engines(), [](const EngineInfo& i) { return std::string(i.name); }));
-    return nullptr;
+    return std::nullopt;
   }
   for (const Options::Entry& entry : parsed->options.entries()) {
     if (std::ranges::find(info->options, entry.key, &OptionInfo::key) != info->options.end()) {
@@ -54,13 +55,27 @@ std::unique_ptr<EngineInstance> MakeEngine(std::string_view spec, std::string* e
                          List(info->options, [](const OptionInfo& o) {
                            return fmt::format("{}={}", o.key, o.values);
                          }));
-    return nullptr;
+    return std::nullopt;
   }
+  return EngineChoice{.info = &*info, .options = std::move(parsed->options)};
+}
 
+std::unique_ptr<EngineInstance> MakeEngine(const EngineChoice& choice, const EngineFiles& files,
+                                           std::string* error) {
   std::string problem;
-  auto instance = kMakers[info - Engines().begin()](parsed->options, &problem);
-  if (instance == nullptr) *error = fmt::format("{}: {}", info->name, problem);
+  auto instance = kMakers[choice.info - Engines().data()](choice.options, files, &problem);
+  if (instance == nullptr) *error = fmt::format("{}: {}", choice.info->name, problem);
   return instance;
+}
+
+std::unique_ptr<EngineInstance> MakeEngine(std::string_view spec, std::string* error) {
+  const std::optional<EngineChoice> choice = ChooseEngine(spec, error);
+  if (!choice) return nullptr;
+  std::string problem;
+  const auto files = EngineFiles::Open(choice->info->options, choice->options, &problem);
+  if (files) return MakeEngine(*choice, *files, error);
+  *error = fmt::format("{}: {}", choice->info->name, problem);
+  return nullptr;
 }
 
 }  // namespace utrace

@@ -3,10 +3,12 @@
 #define ENGINES_REGISTRY_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "engines/files.h"
 #include "engines/instance.h"
 #include "engines/options.h"
 
@@ -21,9 +23,21 @@ struct EngineInfo {
 // In alphabetical order; lives as long as the process.
 const std::vector<EngineInfo>& Engines();
 
-// Makes an engine from NAME[:KEY=VALUE[,KEY=VALUE...]] (options.h), opening its output. Null, and
-// *error one line for the user that says what there is to choose from, if that cannot be done. Any
-// thread may call it.
+// What NAME[:KEY=VALUE[,KEY=VALUE...]] (options.h) asks for: a known engine, and options that it has.
+struct EngineChoice {
+  const EngineInfo* info;
+  Options options;
+};
+
+// Nullopt, and *error one line for the user that says what there is to choose from, if `spec` asks for
+// nothing that there is. Any thread may call this and what follows.
+std::optional<EngineChoice> ChooseEngine(std::string_view spec, std::string* error);
+
+// Makes an engine that writes to `files`. Null, and *error one line, if a value is no good.
+std::unique_ptr<EngineInstance> MakeEngine(const EngineChoice& choice, const EngineFiles& files,
+                                           std::string* error);
+
+// Both, for an engine that runs where it is asked for; opens its files.
 std::unique_ptr<EngineInstance> MakeEngine(std::string_view spec, std::string* error);
 
 }  // namespace utrace

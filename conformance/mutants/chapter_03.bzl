@@ -8,9 +8,9 @@ CHAPTER_03 = [
         name = "caller_has_two_references",
         wrong = "an attach gives the caller two references",
         file = "core/attach.cc",
-        find = """  engine.was_attached = true;
+        find = """  engine.Joined();
   engine.Ref();""",
-        replace = """  engine.was_attached = true;
+        replace = """  engine.Joined();
   engine.Ref();
   engine.Ref();""",
     ),
@@ -19,9 +19,9 @@ CHAPTER_03 = [
         name = "attachment_has_no_reference",
         wrong = "the attachment holds no reference of its own",
         file = "core/attach.cc",
-        find = """  engine.was_attached = true;
+        find = """  engine.Joined();
   engine.Ref();""",
-        replace = "  engine.was_attached = true;",
+        replace = "  engine.Joined();",
     ),
     mutant(
         clause = "ATT-02",
@@ -113,9 +113,9 @@ CHAPTER_03 = [
         name = "no_memory_is_eagain",
         wrong = "an attach that finds no memory gives -EAGAIN",
         file = "core/attach.cc",
-        find = """  if (engine == nullptr) {
+        find = """  } catch (const std::bad_alloc&) {
     *status = -ENOMEM;""",
-        replace = """  if (engine == nullptr) {
+        replace = """  } catch (const std::bad_alloc&) {
     *status = -EAGAIN;""",
     ),
     mutant(

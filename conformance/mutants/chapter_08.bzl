@@ -56,9 +56,9 @@ CHAPTER_08 = [
         name = "an_attach_counts_as_a_wakeup",
         wrong = "finish takes the attach of another engine for a wake-up",
         file = "core/attach.cc",
-        find = """  engine.was_attached = true;
+        find = """  engine.Joined();
 """,
-        replace = """  engine.was_attached = true;
+        replace = """  engine.Joined();
   ++hold_generation_;
 """,
     ),

@@ -95,6 +95,16 @@ Task* LinuxHost::FindMade(pid_t tid) {
   return &found->second->core();
 }
 
+std::vector<Task*> LinuxHost::Tasks() {
+  const std::lock_guard lock(tasks_mutex_);
+  std::vector<Task*> tasks;
+  tasks.reserve(tasks_.size());
+  for (const auto& [tid, task] : tasks_) {
+    if (task->core().TryRef()) tasks.push_back(&task->core());
+  }
+  return tasks;
+}
+
 Task* LinuxHost::FindOrMake(pid_t tid) {
   const uint64_t identity = IdentityOf(tid, features_);
   const auto stat = ReadStat(tid);

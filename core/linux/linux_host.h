@@ -39,6 +39,8 @@ class LinuxHost final : public Host {
   Task* FindOrMake(pid_t tid);
   // The object if there is one, with a reference for the caller; null otherwise.
   Task* FindMade(pid_t tid);
+  // All objects there are, with a reference to each for the caller.
+  std::vector<Task*> Tasks();
   // The id belongs to another thread from now on, or to none.
   void Forget(const LinuxTask* task, pid_t tid);
   void Rename(LinuxTask* task, pid_t old_tid);

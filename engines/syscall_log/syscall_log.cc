@@ -240,7 +240,8 @@ std::vector<OptionInfo> SyscallLogOptions() {
   return {
       {.key = "output",
        .values = "FILE",
-       .summary = "where the lines go; the file is emptied first; default: standard error"},
+       .summary = "where the lines go; the file is emptied first; default: standard error",
+       .kind = OptionInfo::Kind::kOutputFile},
       {.key = "follow",
        .values = "yes|no",
        .summary = "log the threads and processes that a task creates as well; default: yes"},
@@ -250,22 +251,16 @@ std::vector<OptionInfo> SyscallLogOptions() {
   };
 }
 
-std::unique_ptr<EngineInstance> MakeSyscallLog(const Options& options, std::string* error) {
+std::unique_ptr<EngineInstance> MakeSyscallLog(const Options& options, const EngineFiles& files,
+                                               std::string* error) {
   const std::optional<bool> follow = options.YesNo("follow", true, error);
   const std::optional<bool> signals = options.YesNo("signals", true, error);
   if (!follow || !signals) return nullptr;
   const SyscallLog::Settings settings{.follow = *follow, .signals = *signals};
 
   const std::string* output = options.Find("output");
-  if (output == nullptr) {
-    return std::make_unique<SyscallLogInstance>("standard error", LineWriter::Stderr(), settings);
-  }
-  Result<std::shared_ptr<LineWriter>> writer = LineWriter::Create(*output);
-  if (!writer) {
-    *error = fmt::format("cannot write \"{}\": {}", *output, writer.status().ToString());
-    return nullptr;
-  }
-  return std::make_unique<SyscallLogInstance>(*output, *std::move(writer), settings);
+  return std::make_unique<SyscallLogInstance>(output != nullptr ? *output : "standard error",
+                                              files.Writer("output"), settings);
 }
 
 }  // namespace utrace

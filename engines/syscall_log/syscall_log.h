@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "core/engine.h"
+#include "engines/files.h"
 #include "engines/instance.h"
 #include "engines/line_writer.h"
 #include "engines/options.h"
@@ -59,7 +60,8 @@ class SyscallLog final : public Engine {
 // For the registry (registry.h): what options there are, and an instance with those given. Null, and
 // *error set, if an option's value is no good or the output cannot be opened.
 std::vector<OptionInfo> SyscallLogOptions();
-std::unique_ptr<EngineInstance> MakeSyscallLog(const Options& options, std::string* error);
+std::unique_ptr<EngineInstance> MakeSyscallLog(const Options& options, const EngineFiles& files,
+                                               std::string* error);
 
 }  // namespace utrace
 
