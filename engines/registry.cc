@@ -26,6 +26,11 @@ std::string List(const Elements& elements, Text text) {
   return list;
 }
 
+const EngineInfo* FindBuiltIn(std::string_view name) {
+  const auto found = std::ranges::find(Engines(), name, &EngineInfo::name);
+  return found == Engines().end() ? nullptr : &*found;
+}
+
 }  // namespace
 
 const std::vector<EngineInfo>& Engines() {
@@ -38,12 +43,24 @@ const std::vector<EngineInfo>& Engines() {
 }
 
 std::optional<EngineChoice> ChooseEngine(std::string_view spec, std::string* error) {
+  const std::optional<EngineSpec> parsed = ParseEngineSpec(spec, error);
+  if (!parsed) return std::nullopt;
+  std::shared_ptr<const Plugin> plugin;
+  if (Plugin::IsPath(parsed->name)) {
+    plugin = Plugin::Load(parsed->name, error);
+    if (plugin == nullptr) return std::nullopt;
+  }
+  return ChooseEngine(spec, std::move(plugin), error);
+}
+
+std::optional<EngineChoice> ChooseEngine(std::string_view spec,
+                                         std::shared_ptr<const Plugin> plugin, std::string* error) {
   std::optional<EngineSpec> parsed = ParseEngineSpec(spec, error);
   if (!parsed) return std::nullopt;
-
-  const auto info = std::ranges::find(Engines(), parsed->name, &EngineInfo::name);
-  if (info == Engines().end()) {
-    *error = fmt::format("there is no engine \"{}\"; there are: {}", parsed->name,
+  const EngineInfo* info = plugin != nullptr ? &plugin->info() : FindBuiltIn(parsed->name);
+  if (info == nullptr) {
+    *error = fmt::format("there is no engine \"{}\"; there are: {}, or the path of one, with a '/'",
+                         parsed->name,
                          List(Engines(), [](const EngineInfo& i) { return std::string(i.name); }));
     return std::nullopt;
   }
@@ -51,19 +68,24 @@ std::optional<EngineChoice> ChooseEngine(std::string_view spec, std::string* err
     if (std::ranges::find(info->options, entry.key, &OptionInfo::key) != info->options.end()) {
       continue;
     }
-    *error = fmt::format("{} has no option \"{}\"; it has: {}", info->name, entry.key,
-                         List(info->options, [](const OptionInfo& o) {
-                           return fmt::format("{}={}", o.key, o.values);
-                         }));
+    *error = info->options.empty()
+                 ? fmt::format("{} has no options", info->name)
+                 : fmt::format("{} has no option \"{}\"; it has: {}", info->name, entry.key,
+                               List(info->options, [](const OptionInfo& o) {
+                                 return fmt::format("{}={}", o.key, o.values);
+                               }));
     return std::nullopt;
   }
-  return EngineChoice{.info = &*info, .options = std::move(parsed->options)};
+  return EngineChoice{
+      .info = info, .options = std::move(parsed->options), .plugin = std::move(plugin)};
 }
 
 std::unique_ptr<EngineInstance> MakeEngine(const EngineChoice& choice, const EngineFiles& files,
                                            std::string* error) {
   std::string problem;
-  auto instance = kMakers[choice.info - Engines().data()](choice.options, files, &problem);
+  auto instance = choice.plugin != nullptr
+                      ? choice.plugin->Make(choice.options, files, &problem)
+                      : kMakers[choice.info - Engines().data()](choice.options, files, &problem);
   if (instance == nullptr) *error = fmt::format("{}: {}", choice.info->name, problem);
   return instance;
 }

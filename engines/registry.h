@@ -1,4 +1,4 @@
-// The engines that are built in, by name.
+// The engines that users can ask for: those that are built in, and those in shared objects.
 #ifndef ENGINES_REGISTRY_H_
 #define ENGINES_REGISTRY_H_
 
@@ -8,30 +8,32 @@
 #include <string_view>
 #include <vector>
 
+#include "engines/engine_info.h"
 #include "engines/files.h"
 #include "engines/instance.h"
 #include "engines/options.h"
+#include "engines/plugin_loader.h"
 
 namespace utrace {
 
-struct EngineInfo {
-  std::string_view name;
-  std::string_view summary;  // one line
-  std::vector<OptionInfo> options;
-};
-
-// In alphabetical order; lives as long as the process.
+// Those that are built in, in alphabetical order; lives as long as the process.
 const std::vector<EngineInfo>& Engines();
 
 // What NAME[:KEY=VALUE[,KEY=VALUE...]] (options.h) asks for: a known engine, and options that it has.
+// A NAME with a '/' in it is the path of a shared object (plugin_loader.h).
 struct EngineChoice {
-  const EngineInfo* info;
+  const EngineInfo* info;  // lives as long as the choice
   Options options;
+  std::shared_ptr<const Plugin> plugin;  // null: built in
 };
 
 // Nullopt, and *error one line for the user that says what there is to choose from, if `spec` asks for
-// nothing that there is. Any thread may call this and what follows.
+// nothing that there is. Opens and loads a shared object as this process and where it stands. Any
+// thread may call this and what follows.
 std::optional<EngineChoice> ChooseEngine(std::string_view spec, std::string* error);
+// The same with `plugin` loaded already; null unless the NAME is a path.
+std::optional<EngineChoice> ChooseEngine(std::string_view spec,
+                                         std::shared_ptr<const Plugin> plugin, std::string* error);
 
 // Makes an engine that writes to `files`. Null, and *error one line, if a value is no good.
 std::unique_ptr<EngineInstance> MakeEngine(const EngineChoice& choice, const EngineFiles& files,
