@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "core/linux/fd.h"
+#include "core/linux/gated_child.h"
 #include "core/utrace.h"
 
 namespace utrace::linux_host {
@@ -29,26 +29,20 @@ class Command {
   Command(const Command&) = delete;
   Command& operator=(const Command&) = delete;
 
-  pid_t pid() const { return pid_; }
+  pid_t pid() const { return child_->pid(); }
   // To attach engines to, before Release. Belongs to the command.
   utrace_task* task() const { return task_; }
   // Lets the child go on to its execve. Zero once that succeeded, or its negative errno.
-  int Release();
+  int Release() { return child_->Release(); }
   // Waits until the child has ended; its raw wait status. Once; -1 if the process waited for the
   // child by other means.
   int Wait();
 
  private:
-  struct Gate;
-
   Command() = default;
 
-  pid_t pid_ = -1;
+  std::unique_ptr<GatedChild> child_;
   utrace_task* task_ = nullptr;
-  Fd pidfd_;
-  Gate* gate_ = nullptr;  // shared with the child
-  Fd exec_result_;        // end of file when execve, or the child's death, closed the other end
-  bool released_ = false;
 };
 
 }  // namespace utrace::linux_host

@@ -185,11 +185,20 @@ std::vector<LinuxTask*> Lane::TasksOf(pid_t tgid) {
 void Lane::Run() {
   current_lane = this;
   prctl(PR_SET_NAME, "utrace-lane");
-  sigset_t ring;
-  sigemptyset(&ring);
-  sigaddset(&ring, Bell::Signal());
+  sigset_t taken;
+  sigemptyset(&taken);
+  sigaddset(&taken, Bell::Signal());
   bell_.Bind();
-  pthread_sigmask(SIG_UNBLOCK, &ring, nullptr);
+  // A fault of an engine's callback is for whoever handles it in this process: with the signal blocked
+  // the kernel would not ask. On a stack of its own: the fault may be that this one is used up.
+  for (const int fault : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT}) sigaddset(&taken, fault);
+  constexpr size_t kFaultStack = size_t{64} << 10;
+  const std::unique_ptr<char[]> memory(new char[kFaultStack]);
+  stack_t stack{};
+  stack.ss_sp = memory.get();
+  stack.ss_size = kFaultStack;
+  sigaltstack(&stack, nullptr);
+  pthread_sigmask(SIG_UNBLOCK, &taken, nullptr);
 
   for (;;) {
     ServeAsked();

@@ -16,4 +16,11 @@ std::vector<TracedTask> TracedTasks() {
   return traced;
 }
 
+void AwaitReleased() {
+  for (Task* task : LinuxHost::Get().Tasks()) {
+    if (task->HostInterest() == 0) static_cast<LinuxTask&>(task->host()).AwaitUntraced();
+    task->Unref();
+  }
+}
+
 }  // namespace utrace::linux_host

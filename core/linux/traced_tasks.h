@@ -12,6 +12,11 @@ namespace utrace::linux_host {
 // by itself: the list as a whole is no snapshot. Any thread, not in callbacks.
 std::vector<TracedTask> TracedTasks();
 
+// Waits until every task that no engine is attached to is let go entirely: where leaving it meant to
+// interrupt it, the host still has to see to it that the program does not notice. For a process that is
+// about to end. Not in callbacks.
+void AwaitReleased();
+
 }  // namespace utrace::linux_host
 
 #endif  // CORE_LINUX_TRACED_TASKS_H_
