@@ -1,0 +1,216 @@
+#include "server/listing.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <utility>
+
+#include "core/linux/proc.h"
+#include "core/linux/traced_tasks.h"
+#include "core/machine.h"
+
+namespace utrace::server {
+namespace {
+
+using Json = nlohmann::json;
+using linux_host::ReadSmallFile;
+using linux_host::ReadStat;
+using linux_host::ReadStatus;
+
+std::string CommandOf(pid_t tid) {
+  auto name = ReadSmallFile(fmt::format("/proc/{}/comm", tid));
+  if (!name) return "";
+  while (!name->empty() && name->back() == '\n') name->pop_back();
+  return *name;
+}
+
+Json NamesOf(Events events) {
+  Json names = Json::array();
+  for (unsigned kind = 0; kind < UTRACE_EVENT_BITS; ++kind) {
+    const Events one(1UL << kind);
+    if (events.Contains(one)) names.push_back(one.ToString());
+  }
+  return names;
+}
+
+std::string StateOf(const TracedTask& task) {
+  if (task.dead) return "dead";
+  if (task.held) return "stopped";
+  const bool wanted = std::ranges::any_of(task.engines, &AttachedEngine::stops);
+  return wanted ? "stopping" : "running";
+}
+
+Json DescribeEngine(const AttachedEngine& engine) {
+  Json json = {{"events", NamesOf(engine.events)}, {"stops", engine.stops}};
+  const EngineOwner* const owner = ToEngineOwner(engine.owner.get());
+  if (owner == nullptr) return json;
+  const EngineOwner::About& about = owner->about();
+  json["id"] = about.id;
+  json["name"] = about.name;
+  json["spec"] = about.spec;
+  json["client"] = {{"pid", about.client.pid}, {"command", about.client.command}};
+  return json;
+}
+
+Json DescribeTask(const TracedTask& task) {
+  // "Utrace:\t<hex>\n" [STA-01].
+  std::array<char, 64> line{};
+  utrace_task_status(task.task.get(), line.data(), line.size());
+  std::string utrace = line.data();
+  while (!utrace.empty() && utrace.back() == '\n') utrace.pop_back();
+  Json engines = Json::array();
+  Json stopped_by = Json::array();
+  for (const AttachedEngine& engine : task.engines) {
+    engines.push_back(DescribeEngine(engine));
+    const EngineOwner* const owner = ToEngineOwner(engine.owner.get());
+    if (engine.stops && owner != nullptr) stopped_by.push_back(owner->about().id);
+  }
+  const auto stat = ReadStat(task.task.tid());
+  return {{"tid", task.task.tid()},
+          {"pid", task.task.tgid()},
+          {"command", CommandOf(task.task.tid())},
+          {"process", CommandOf(task.task.tgid())},
+          {"status", utrace},
+          {"mask", NamesOf(task.interest)},
+          {"state", StateOf(task)},
+          {"stopped_by", stopped_by},
+          {"kernel_state", stat ? std::string(1, stat->state) : ""},
+          {"engines", engines}};
+}
+
+bool Matches(const std::string& wanted, const EngineOwner& owner) {
+  if (wanted.empty()) return true;
+  if (wanted[0] == '#') return wanted == fmt::format("#{}", owner.about().id);
+  return wanted == owner.about().name;
+}
+
+// Engines of the kind that are attached to the task, of any client or of one.
+bool HasEngineOf(const TracedTask& task, pid_t client) {
+  return std::ranges::any_of(task.engines, [&](const AttachedEngine& engine) {
+    const EngineOwner* const owner = ToEngineOwner(engine.owner.get());
+    return owner != nullptr && owner->about().kind == EngineOwner::Kind::kEngine &&
+           owner->about().client.pid == client;
+  });
+}
+
+// Zero once it is gone.
+int DetachOne(const TracedTask& task, const AttachedEngine& engine) {
+  const int status = utrace_control(task.task.get(), engine.engine.get(), UTRACE_DETACH);
+  if (status == -EINPROGRESS) {
+    while (utrace_barrier(task.task.get(), engine.engine.get()) == -UTRACE_ERESTARTSYS) {
+    }
+    return 0;
+  }
+  // It was gone already, or the task dies and the engine is about to go.
+  return status == -ESRCH || status == -EALREADY ? 0 : status;
+}
+
+}  // namespace
+
+std::vector<TracedTask> TracedTasksOf(const std::vector<pid_t>& targets, bool threads,
+                                      Answer& answer) {
+  std::vector<TracedTask> all = linux_host::TracedTasks();
+  std::ranges::sort(
+      all, {}, [](const TracedTask& task) { return std::pair(task.task.tgid(), task.task.tid()); });
+  if (targets.empty()) return all;
+  std::set<pid_t> processes;
+  std::set<pid_t> tids;
+  for (const pid_t id : targets) {
+    const auto status = ReadStatus(id);
+    const bool whole = status && (threads || status->tgid == id);
+    (whole ? processes : tids).insert(whole ? status->tgid : id);
+    const bool found = std::ranges::any_of(all, [&](const TracedTask& task) {
+      return whole ? task.task.tgid() == status->tgid : task.task.tid() == id;
+    });
+    if (!found) {
+      answer.Refuse(id,
+                    status ? "no engine is attached to it" : "there is no such process or thread");
+    }
+  }
+  std::erase_if(all, [&](const TracedTask& task) {
+    return !processes.contains(task.task.tgid()) && !tids.contains(task.task.tid());
+  });
+  return all;
+}
+
+void ListTasks(const ListRequest& request, Answer& answer) {
+  const std::vector<TracedTask> tasks = TracedTasksOf(request.targets, /*threads=*/false, answer);
+  for (const TracedTask& task : tasks) {
+    if (answer.cancelled()) break;
+    answer.Send({.kind = Reply::Kind::kItem,
+                 .item = DescribeTask(task).dump(-1, ' ', /*ensure_ascii=*/false,
+                                                 Json::error_handler_t::replace)});
+  }
+  answer.Done(tasks.size());
+}
+
+void DetachEngines(const DetachRequest& request, const ClientIdentity& client, Answer& answer) {
+  struct Detached {
+    std::string name;
+    size_t tasks = 0;
+  };
+  std::map<uint64_t, Detached> detached;
+  std::set<pid_t> seen;   // processes and threads with engines
+  std::set<pid_t> found;  // those with engines that are meant
+  // Again while there is something: a thread may create others before its engines are gone.
+  for (bool again = true, first = true; again && !answer.cancelled(); first = false) {
+    again = false;
+    // What is found nowhere is refused once.
+    class Silent final : public Answer {
+      void Send(const Reply&) override {}
+      bool cancelled() const override { return false; }
+    } silent;
+    for (const TracedTask& task :
+         TracedTasksOf(request.targets, request.threads, first ? answer : silent)) {
+      if (task.dead) continue;
+      seen.insert({task.task.tgid(), task.task.tid()});
+      for (const AttachedEngine& engine : task.engines) {
+        EngineOwner* const owner = ToEngineOwner(engine.owner.get());
+        if (owner == nullptr || !Matches(request.engine, *owner)) continue;
+        owner->NoteDetachedBy(client.pid);
+        if (DetachOne(task, engine) != 0) continue;
+        again = true;
+        found.insert({task.task.tgid(), task.task.tid()});
+        Detached& entry = detached[owner->about().id];
+        entry.name = fmt::format("{} of {}", owner->Describe(), owner->about().client.Describe());
+        ++entry.tasks;
+      }
+      // What only followed for engines that are gone goes too.
+      const TracedTask left = LookAt(task.task);
+      for (const AttachedEngine& engine : left.engines) {
+        EngineOwner* const owner = ToEngineOwner(engine.owner.get());
+        if (owner != nullptr && owner->about().kind == EngineOwner::Kind::kFollow &&
+            !HasEngineOf(left, owner->about().client.pid)) {
+          DetachOne(left, engine);
+        }
+      }
+    }
+  }
+  for (const auto& [id, entry] : detached) {
+    answer.Note(0, fmt::format("{}: detached from {} {}", entry.name, entry.tasks,
+                               entry.tasks == 1 ? "thread" : "threads"));
+  }
+  for (const pid_t id : request.targets) {
+    if (!seen.contains(id) || found.contains(id)) continue;
+    answer.Refuse(id, fmt::format("no engine {} is attached to it", request.engine));
+  }
+  answer.Done(detached.size());
+}
+
+std::string DescribeHolders(const TracedTask& task, EngineOwner::Kind except) {
+  std::string holders;
+  for (const AttachedEngine& engine : task.engines) {
+    const EngineOwner* const owner = ToEngineOwner(engine.owner.get());
+    if (!engine.stops || owner == nullptr || owner->about().kind == except) continue;
+    if (!holders.empty()) holders += ", ";
+    holders += fmt::format("{} of {}", owner->Describe(), owner->about().client.Describe());
+  }
+  return holders;
+}
+
+}  // namespace utrace::server
