@@ -1,4 +1,4 @@
-#include "cli/run_command.h"
+#include "cli/engine_specs.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@ namespace {
 std::string Specs(const std::vector<std::string>& engines, const std::string& output) {
   std::string error;
   std::string text;
-  for (const std::string& spec : EngineSpecs({engines, output, {"true"}}, &error)) {
+  for (const std::string& spec : EngineSpecs(engines, output, &error)) {
     text += spec + " ";
   }
   return error.empty() ? text : "[" + error + "]";

@@ -13,16 +13,13 @@
 #include <vector>
 
 #include "cli/certify_command.h"
-#include "cli/run_command.h"
+#include "cli/tracing_options.h"
 #include "cli/version.h"
 #include "core/utrace.h"
-#include "engines/registry.h"
 #include "fmt/core.h"
 
 namespace utrace::cli {
 namespace {
-
-constexpr int kExitUsage = 2;
 
 constexpr char kDescription[] =
     "Any number of tracing engines on one live thread, and proof that they are kept apart.";
@@ -33,6 +30,8 @@ Examples:
   utrace run -o calls.log -- make               the same into a file, children included
   utrace run -e syscall_log -e syscall_log:output=second.log -- sort words
                                                 two engines on one process
+  utrace attach -e syscall_log 4711             join a process that runs, traced already or not
+  utrace ps                                     what is traced, by which engines
   utrace certify                                certify the built-in implementation
   utrace certify --implementation ./libother.so certify another one
   utrace certify --only ATT,CTL-20              some clauses: all of a family, a single one
@@ -61,22 +60,6 @@ rejected if it was edited or is not whole, lacks a clause, was made with a selec
 Exit status: 0 no breach, or a whole certificate that is a pass; 1 a clause was broken, or the
 certificate is rejected; 2 wrong use; 3 the file cannot be read or is malformed, or the verdict cannot
 be written.)";
-
-constexpr char kRunFooter[] = R"(
-The exit status is the command's; if a signal killed the command, utrace dies of the same. 125: utrace
-itself failed; 126: the command cannot be executed; 127: there is no such command.)";
-
-std::string EngineList() {
-  std::string text = "\nEngines:\n";
-  for (const EngineInfo& engine : Engines()) {
-    text += fmt::format("  {:<14}{}\n", engine.name, engine.summary);
-    for (const OptionInfo& option : engine.options) {
-      text += fmt::format("    {:<22}{}\n", fmt::format("{}={}", option.key, option.values),
-                          option.summary);
-    }
-  }
-  return text;
-}
 
 // Where 0, 1 or 2 is closed, the next file opened would take its place, and messages would go into
 // it. The place holders are closed on exec: a command finds what it would have found without us.
@@ -163,19 +146,7 @@ int Main(int argc, char** argv) {
   check_app->add_option("--runner", check.runner)->group("");
   check_app->footer(kCheckFooter);
 
-  RunArguments run;
-  CLI::App* run_app =
-      app.add_subcommand("run", "run a command with tracing engines on it: utrace run -- COMMAND");
-  run_app
-      ->add_option("-e,--engine", run.engines,
-                   "attach this engine (again: several); without it, syscall_log")
-      ->type_name("ENGINE[:KEY=VALUE,...]")
-      ->allow_extra_args(false);
-  run_app->add_option("-o,--output", run.output, "where the engine writes; without it, stderr")
-      ->type_name("FILE");
-  // `utrace run ls -l` is understood too.
-  run_app->prefix_command();
-  run_app->footer(EngineList() + kRunFooter);
+  TracingCommands tracing(app);
 
   std::vector<std::string> behind_dashes;
   std::vector<std::string> ours = SplitOffCommand(argc, argv, &behind_dashes);
@@ -189,25 +160,17 @@ int Main(int argc, char** argv) {
     return kExitUsage;
   }
 
-  if (!run_app->parsed()) {
-    if (has_dashes) {
-      const char* name = certify_app->parsed() ? "certify" : "check";
-      fputs(fmt::format("utrace {0}: it takes no \"--\"\nSee: utrace {0} --help\n", name).c_str(),
-            stderr);
-      return kExitUsage;
-    }
-    return certify_app->parsed() ? RunCertify(certify) : RunCheck(check);
-  }
-  run.command = run_app->remaining();
-  // In `utrace run grep -- -x` the dashes are grep's.
-  if (!run.command.empty() && has_dashes) run.command.emplace_back("--");
-  run.command.insert(run.command.end(), behind_dashes.begin(), behind_dashes.end());
-  if (run.command.empty()) {
-    fputs("utrace run: no command; use: utrace run [-e ENGINE]... -- COMMAND [ARGUMENTS]\n",
+  CLI::App* const tracer = tracing.given();
+  if (has_dashes && (tracer == nullptr || tracer->get_name() != "run")) {
+    const std::string name = tracer != nullptr       ? tracer->get_name()
+                             : certify_app->parsed() ? "certify"
+                                                     : "check";
+    fputs(fmt::format("utrace {0}: it takes no \"--\"\nSee: utrace {0} --help\n", name).c_str(),
           stderr);
     return kExitUsage;
   }
-  return RunTraced(run);
+  if (tracer != nullptr) return tracing.Run(has_dashes, behind_dashes);
+  return certify_app->parsed() ? RunCertify(certify) : RunCheck(check);
 }
 
 }  // namespace

@@ -14,18 +14,23 @@
 
 namespace utrace::cli {
 
-// Each test gets an empty directory, and shell scripts run in it, with $utrace for the program.
+// Each test gets an empty directory, and shell scripts run in it, with $utrace for the program. A server
+// that the program starts is the test's own, and ends with the script at the latest.
 class ProgramTest : public testing::Test {
  protected:
   void SetUp() override {
     ASSERT_NE(mkdtemp(dir_.data()), nullptr);
     setenv("utrace", std::filesystem::absolute("cli/utrace").c_str(), 1);
+    setenv("UTRACE_SOCKET_DIR", (dir_ + ".server").c_str(), 1);
     setenv("runfiles", std::filesystem::current_path().c_str(), 1);
     // The tests themselves may be run by `bazel run`.
     unsetenv("BUILD_WORKING_DIRECTORY");
     unsetenv("BUILD_WORKSPACE_DIRECTORY");
   }
-  void TearDown() override { std::filesystem::remove_all(dir_); }
+  void TearDown() override {
+    std::filesystem::remove_all(dir_);
+    std::filesystem::remove_all(dir_ + ".server");
+  }
 
   // Runs the script; its stdout and stderr become output_, its end status_ and signal_.
   void Run(const std::string& script) {

@@ -1,6 +1,7 @@
 #include "cli/run_command.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,35 +9,25 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
+#include <array>
 #include <atomic>
 #include <memory>
 #include <optional>
 
 #include "cli/die.h"
-#include "core/linux/command.h"
-#include "core/utrace.h"
-#include "engines/options.h"
-#include "engines/registry.h"
+#include "cli/engine_specs.h"
+#include "cli/version.h"
+#include "core/linux/gated_child.h"
 #include "fmt/core.h"
+#include "server/client.h"
 
 namespace utrace::cli {
 namespace {
 
-constexpr char kDefaultEngine[] = "syscall_log";
+using server::Reply;
 
 // By hand: fmt::print throws if stderr is closed, which must not matter.
 void Complain(const std::string& text) { fputs(("utrace run: " + text + "\n").c_str(), stderr); }
-
-// With a backslash before what would end an option's value.
-std::string Escaped(std::string_view value) {
-  std::string escaped;
-  for (char c : value) {
-    if (c == ',' || c == '\\') escaped += '\\';
-    escaped += c;
-  }
-  return escaped;
-}
 
 // The process that signals are handed on to, as a pidfd: a number could come to name another.
 std::atomic<int> g_forward_to{-1};
@@ -51,9 +42,9 @@ void Forward(int number) {
 // must not inherit it.
 class SignalsWhileRunning {
  public:
-  explicit SignalsWhileRunning(pid_t command) {
-    pidfd_ = static_cast<int>(syscall(SYS_pidfd_open, command, 0));
-    g_forward_to = pidfd_;
+  // `pidfd` is borrowed.
+  explicit SignalsWhileRunning(int pidfd) {
+    g_forward_to = pidfd;
     // The terminal sends these to the command as well, whose business they are.
     Set(SIGINT, SIG_IGN);
     Set(SIGQUIT, SIG_IGN);
@@ -72,10 +63,7 @@ class SignalsWhileRunning {
   SignalsWhileRunning& operator=(const SignalsWhileRunning&) = delete;
   // The dispositions stay: this process is about to end as the command did, and until then a signal
   // must not get the better of that. What is handed on finds nobody.
-  ~SignalsWhileRunning() {
-    g_forward_to = -1;
-    if (pidfd_ >= 0) close(pidfd_);
-  }
+  ~SignalsWhileRunning() { g_forward_to = -1; }
 
  private:
   static void Set(int number, void (*handler)(int)) {
@@ -85,24 +73,7 @@ class SignalsWhileRunning {
     sigemptyset(&action.sa_mask);
     sigaction(number, &action, nullptr);
   }
-
-  int pidfd_ = -1;
 };
-
-// All engines, or none and *error.
-std::vector<std::unique_ptr<EngineInstance>> MakeEngines(const std::vector<std::string>& specs,
-                                                         std::string* error) {
-  std::vector<std::unique_ptr<EngineInstance>> engines;
-  for (const std::string& spec : specs) {
-    std::unique_ptr<EngineInstance> engine = MakeEngine(spec, error);
-    if (engine == nullptr) {
-      *error = fmt::format("-e {}: {}", spec, *error);
-      return {};
-    }
-    engines.push_back(std::move(engine));
-  }
-  return engines;
-}
 
 // As shells have it. `where` says more than the error number, or is empty.
 int ExitStatusForExecError(const std::string& command, int error, const std::string& where) {
@@ -118,50 +89,91 @@ int ExitStatusForExecError(const std::string& command, int error, const std::str
   return error == ENOENT ? kExitNotFound : kExitNotExecutable;
 }
 
-}  // namespace
+// What the server tells while the command runs and at its end.
+class ServerTalk {
+ public:
+  explicit ServerTalk(server::Client& client) : client_(client) {}
 
-std::vector<std::string> EngineSpecs(const RunArguments& arguments, std::string* error) {
-  std::vector<std::string> specs = arguments.engines;
-  if (specs.empty()) specs.emplace_back(kDefaultEngine);
-  if (arguments.output.empty()) return specs;
-
-  std::string* wanting = nullptr;
-  for (std::string& spec : specs) {
-    std::string ignored;  // a malformed one is complained about when it is made
-    const std::optional<EngineSpec> parsed = ParseEngineSpec(spec, &ignored);
-    if (parsed && parsed->options.Find("output") != nullptr) continue;
-    if (wanting != nullptr) {
-      *error = fmt::format(
-          "-o {}: more than one engine has no output of its own ({} and {}); give each one with -e "
-          "ENGINE:output=FILE",
-          arguments.output, *wanting, spec);
-      return {};
+  // Takes what there is now. False if the server is gone, which was told to the user then.
+  bool Listen() {
+    while (const std::optional<Reply> reply = client_.Receive(/*wait=*/false)) OnReply(*reply);
+    if (!client_.gone()) return true;
+    if (why_gone_.empty()) {
+      why_gone_ = fmt::format("the server (pid {}) has died", client_.server());
     }
-    wanting = &spec;
+    Complain(why_gone_ + "; the command runs on untraced");
+    return false;
   }
-  if (wanting == nullptr) {
-    *error =
-        fmt::format("-o {}: every engine has an output of its own; leave -o out", arguments.output);
-    return {};
+  // The engines' work is over.
+  void End() {
+    ending_ = true;
+    client_.Ask(server::EndRequest{}, {}, [this](const Reply& reply) { OnReply(reply); });
+    for (const std::string& line : problems_) Complain(line);
   }
-  const bool has_options = wanting->find(':') != std::string::npos;
-  *wanting += fmt::format("{}output={}", has_options ? "," : ":", Escaped(arguments.output));
-  return specs;
+
+ private:
+  void OnReply(const Reply& reply) {
+    const bool note = reply.kind == Reply::Kind::kNote;
+    if (reply.kind == Reply::Kind::kCrash || (note && !ending_)) {
+      why_gone_ = reply.text;
+    } else if (note) {
+      problems_.push_back(reply.text);
+    } else if (reply.kind == Reply::Kind::kEnded) {
+      problems_.insert(problems_.end(), reply.lines.begin(), reply.lines.end());
+    }
+  }
+
+  server::Client& client_;
+  std::string why_gone_;  // as the server has said
+  bool ending_ = false;   // notes are problems of the engines
+  std::vector<std::string> problems_;
+};
+
+// Attaches the engines to the child that waits for it. Empty, or why not.
+std::string AttachTo(pid_t child, server::Client& client) {
+  std::string refusal;
+  const Reply answer = client.Ask(server::AttachRequest{.targets = {child}, .command = true}, {},
+                                  [&](const Reply& reply) {
+                                    if (reply.kind == Reply::Kind::kRefused) refusal = reply.text;
+                                  });
+  return answer.kind == Reply::Kind::kError ? answer.text : refusal;
 }
+
+// The raw status with which the command ended; what the server says meanwhile goes to `talk`.
+int WaitFor(const linux_host::GatedChild& child, const server::Client& client, ServerTalk& talk) {
+  std::array<pollfd, 2> waits = {{{.fd = child.pidfd(), .events = POLLIN, .revents = 0},
+                                  {.fd = client.socket(), .events = POLLIN, .revents = 0}}};
+  while (waits[0].revents == 0) {
+    if (poll(waits.data(), waits.size(), -1) <= 0) continue;  // a signal was handed on
+    if (waits[1].revents != 0 && !talk.Listen()) waits[1].fd = -1;
+  }
+  // Its tracer, the server, sees the death first, and hands it over.
+  int status = 0;
+  while (waitpid(child.pid(), &status, __WALL) < 0 && errno == EINTR) {
+  }
+  return status;
+}
+
+}  // namespace
 
 int RunTraced(const RunArguments& arguments) {
   std::string error;
-  const std::vector<std::string> specs = EngineSpecs(arguments, &error);
-  std::vector<std::unique_ptr<EngineInstance>> engines;
-  if (error.empty()) engines = MakeEngines(specs, &error);
+  const std::vector<std::string> specs = EngineSpecs(arguments.engines, arguments.output, &error);
+  std::unique_ptr<server::Client> client;
+  if (error.empty()) {
+    client = server::Client::Connect("run", kVersion, server::Client::IfNone::kStart, &error);
+  }
+  if (client != nullptr) MakeEngines(*client, specs, &error);
   if (!error.empty()) {
     Complain(error);
     return kExitRunFailed;
   }
 
   const std::string& name = arguments.command.front();
-  std::unique_ptr<linux_host::Command> command;
-  const int started = linux_host::Command::Start(arguments.command, &command, &error);
+  std::unique_ptr<linux_host::GatedChild> child;
+  const int started = linux_host::GatedChild::Start(
+      arguments.command, {.tracer = client->server(), .private_fd = client->socket()}, &child,
+      &error);
   if (started == -ENOENT || started == -EACCES) {
     return ExitStatusForExecError(name, -started, error);
   }
@@ -170,30 +182,25 @@ int RunTraced(const RunArguments& arguments) {
         fmt::format("{}: cannot be started: {}", name, error.empty() ? strerror(-started) : error));
     return kExitRunFailed;
   }
+  ServerTalk talk(*client);
   int wait_status = 0;
   {
-    const SignalsWhileRunning signals(utrace_task_tgid(command->task()));
-    for (size_t n = 0; n < engines.size(); ++n) {
-      const int attached = engines[n]->Attach(command->task());
-      if (attached == 0) continue;
-      const std::string why = utrace_last_error_text();
-      Complain(fmt::format("{}: the engine {} cannot be attached: {}", name, specs[n],
-                           why.empty() ? strerror(-attached) : why));
+    const SignalsWhileRunning signals(child->pidfd());
+    error = AttachTo(child->pid(), *client);
+    if (!error.empty()) {
+      kill(child->pid(), SIGKILL);
+      waitpid(child->pid(), nullptr, __WALL);
+      Complain(fmt::format("{}: the engines cannot be attached: {}", name, error));
       return kExitRunFailed;
     }
-    const int released = command->Release();
+    const int released = child->Release();
+    wait_status = WaitFor(*child, *client, talk);
     if (released != 0) {
-      command->Wait();
-      for (const auto& engine : engines) engine->Finish();
+      if (!client->gone()) talk.End();
       return ExitStatusForExecError(name, -released, "");
     }
-    wait_status = command->Wait();
   }
-  for (size_t n = 0; n < engines.size(); ++n) {
-    for (const std::string& line : engines[n]->Finish()) {
-      Complain(fmt::format("{}: {}", specs[n], line));
-    }
-  }
+  if (!client->gone()) talk.End();
   if (WIFSIGNALED(wait_status)) DieBySignal(WTERMSIG(wait_status));
   return WEXITSTATUS(wait_status);
 }

@@ -18,13 +18,10 @@ struct RunArguments {
   std::vector<std::string> command;  // with its arguments; not empty
 };
 
-// The engines to make: the default filled in, and -o given to the one engine without an output. On
-// a -o that fits none or several: empty, and *error.
-std::vector<std::string> EngineSpecs(const RunArguments& arguments, std::string* error);
-
-// Runs the command to its end. Returns its exit status, or one of the above; if a signal killed the
-// command, does not return but dies of the same. Its input, output and environment are left alone,
-// and nothing that goes wrong with the engines' output changes how it runs.
+// Runs the command to its end, as a child of this process, with engines in the server. Returns its exit
+// status, or one of the above; if a signal killed the command, does not return but dies of the same. Its
+// input, output and environment are left alone, and nothing that goes wrong with the engines' output or
+// with the server changes how it runs.
 int RunTraced(const RunArguments& arguments);
 
 }  // namespace utrace::cli

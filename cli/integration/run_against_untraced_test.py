@@ -2,6 +2,7 @@
 """Real commands under `utrace run`: output, exit status and logs against the untraced command."""
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -43,10 +44,12 @@ class RunTest(unittest.TestCase):
         directory = tempfile.TemporaryDirectory()
         self.addCleanup(directory.cleanup)
         self.dir = directory.name
+        # A server of the test's own.
+        os.environ["UTRACE_SOCKET_DIR"] = self.path("server")
 
-    def start(self, command):
+    def start(self, command, **kwargs):
         """A process that is killed at the end of the test if it still runs."""
-        process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, **kwargs)
 
         def end():
             process.kill()
@@ -144,14 +147,37 @@ raise SystemExit(os.WEXITSTATUS(status))
         script = f"echo $$; read line < {go}; for i in 1 2 3; do /bin/echo $i; done; exit 0"
         process = self.start([UTRACE, "run", "-o", self.path("log"), "--", "sh", "-c", script])
         pid = int(process.stdout.readline())
-        self.assertEqual(tracer_of(pid), process.pid)
-        process.kill()
-        process.wait(timeout=DEADLINE)
+        server = tracer_of(pid)
+        self.assertNotIn(server, (0, process.pid))
+        with os.fdopen(os.pidfd_open(server), closefd=True) as ended:
+            process.kill()
+            process.wait(timeout=DEADLINE)
+            # The client takes its engines with it, and the server ends without them.
+            self.assertTrue(select.select([ended], [], [], DEADLINE)[0], "the server stays")
         self.assertEqual(tracer_of(pid), 0)
         with open(go, "w", encoding="utf-8") as file:
             file.write("go\n")
         # End of file: the script has ended too.
         self.assertEqual(process.stdout.read(), b"1\n2\n3\n")
+
+    def test_server_killed_in_the_middle(self):
+        go = self.path("go")
+        os.mkfifo(go)
+        script = f"echo $$; read line < {go}; for i in 1 2 3; do /bin/echo $i; done; exit 4"
+        process = self.start([UTRACE, "run", "-o", self.path("log"), "--", "sh", "-c", script],
+                             stderr=subprocess.PIPE)
+        pid = int(process.stdout.readline())
+        server = tracer_of(pid)
+        os.kill(server, signal.SIGKILL)
+        self.assertEqual(process.stderr.readline().decode(),
+                         f"utrace run: the server (pid {server}) has died; "
+                         "the command runs on untraced\n")
+        self.assertEqual(tracer_of(pid), 0)
+        with open(go, "w", encoding="utf-8") as file:
+            file.write("go\n")
+        self.assertEqual(process.stdout.read(), b"1\n2\n3\n")
+        self.assertEqual(process.wait(timeout=DEADLINE), 4)
+        process.stderr.close()
 
     def test_target_killed_in_the_middle(self):
         go = self.path("go")

@@ -1,0 +1,111 @@
+#include "cli/engine_specs.h"
+
+#include <algorithm>
+#include <optional>
+#include <string_view>
+
+#include "cli/companions.h"
+#include "engines/files.h"
+#include "engines/options.h"
+#include "engines/registry.h"
+#include "fmt/core.h"
+#include "server/protocol.h"
+
+namespace utrace::cli {
+namespace {
+
+using server::Reply;
+
+constexpr char kDefaultEngine[] = "syscall_log";
+
+// With a backslash before what would end an option's value.
+std::string Escaped(std::string_view value) {
+  std::string escaped;
+  for (char c : value) {
+    if (c == ',' || c == '\\') escaped += '\\';
+    escaped += c;
+  }
+  return escaped;
+}
+
+void AddOption(std::string* spec, std::string_view key, std::string_view value) {
+  const bool has_options = spec->find(':') != std::string::npos;
+  *spec += fmt::format("{}{}={}", has_options ? "," : ":", key, value);
+}
+
+// Empty, or why not.
+std::string MakeOne(server::Client& client, const std::string& spec) {
+  std::string error;
+  const std::optional<EngineChoice> choice = ChooseEngine(spec, &error);
+  if (!choice) return error;
+  const auto files = EngineFiles::Open(choice->info->options, choice->options, &error);
+  if (!files) return fmt::format("{}: {}", choice->info->name, error);
+  server::MakeEngineRequest request{.spec = spec, .files = {}};
+  std::vector<int> descriptors;
+  for (const auto& [key, fd] : files->descriptors()) {
+    request.files.push_back(key);
+    descriptors.push_back(fd);
+  }
+  const Reply answer = client.Ask(request, descriptors, [](const Reply&) {});
+  if (answer.kind == Reply::Kind::kDone) return "";
+  // An engine that only this program has, or only as it is here.
+  const std::vector<std::string>& program = client.greeting().lines;
+  if (program.empty() || program[0] == ThisProgram()) return answer.text;
+  return fmt::format("{} (the running server, pid {}, is {})", answer.text, client.server(),
+                     program[0]);
+}
+
+}  // namespace
+
+std::vector<std::string> EngineSpecs(const std::vector<std::string>& engines,
+                                     const std::string& output, std::string* error) {
+  std::vector<std::string> specs = engines;
+  if (specs.empty()) specs.emplace_back(kDefaultEngine);
+  if (output.empty()) return specs;
+
+  std::string* wanting = nullptr;
+  for (std::string& spec : specs) {
+    std::string ignored;  // a malformed one is complained about when it is made
+    const std::optional<EngineSpec> parsed = ParseEngineSpec(spec, &ignored);
+    if (parsed && parsed->options.Find("output") != nullptr) continue;
+    if (wanting != nullptr) {
+      *error = fmt::format(
+          "-o {}: more than one engine has no output of its own ({} and {}); give each one with -e "
+          "ENGINE:output=FILE",
+          output, *wanting, spec);
+      return {};
+    }
+    wanting = &spec;
+  }
+  if (wanting == nullptr) {
+    *error = fmt::format("-o {}: every engine has an output of its own; leave -o out", output);
+    return {};
+  }
+  AddOption(wanting, "output", Escaped(output));
+  return specs;
+}
+
+std::vector<std::string> WithoutOwnFollowing(std::vector<std::string> specs) {
+  for (std::string& spec : specs) {
+    std::string ignored;  // a malformed one is complained about when it is made
+    const std::optional<EngineChoice> choice = ChooseEngine(spec, &ignored);
+    if (!choice || choice->options.Find("follow") != nullptr) continue;
+    const auto& options = choice->info->options;
+    if (std::ranges::find(options, "follow", &OptionInfo::key) == options.end()) continue;
+    AddOption(&spec, "follow", "no");
+  }
+  return specs;
+}
+
+bool MakeEngines(server::Client& client, const std::vector<std::string>& specs,
+                 std::string* error) {
+  for (const std::string& spec : specs) {
+    const std::string why = MakeOne(client, spec);
+    if (why.empty()) continue;
+    *error = fmt::format("-e {}: {}", spec, why);
+    return false;
+  }
+  return true;
+}
+
+}  // namespace utrace::cli
