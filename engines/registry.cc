@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "engines/crash_catcher/crash_catcher.h"
 #include "engines/syscall_log/syscall_log.h"
 #include "fmt/core.h"
 
@@ -13,7 +14,7 @@ using Maker = std::unique_ptr<EngineInstance> (*)(const Options& options, const 
                                                   std::string* error);
 
 // In the order of Engines().
-constexpr Maker kMakers[] = {MakeSyscallLog};
+constexpr Maker kMakers[] = {MakeCrashCatcher, MakeSyscallLog};
 
 // "a, b, c" of what `text` makes of each element.
 template <class Elements, class Text>
@@ -35,6 +36,9 @@ const EngineInfo* FindBuiltIn(std::string_view name) {
 
 const std::vector<EngineInfo>& Engines() {
   static const std::vector<EngineInfo> engines = {
+      {.name = "crash_catcher",
+       .summary = "writes a report and a core file of a process before it dies of a signal",
+       .options = CrashCatcherOptions()},
       {.name = "syscall_log",
        .summary = "writes a line for each system call, signal and exit",
        .options = SyscallLogOptions()},

@@ -24,7 +24,8 @@ TEST(Registry, MakesEngines) {
 TEST(Registry, SaysWhatThereIs) {
   EXPECT_EQ(
       ErrorOf("strace"),
-      "there is no engine \"strace\"; there are: syscall_log, or the path of one, with a '/'");
+      "there is no engine \"strace\"; there are: crash_catcher, syscall_log, or the path of one, "
+      "with a '/'");
   EXPECT_EQ(ErrorOf("syscall_log:ouput=x"),
             "syscall_log has no option \"ouput\"; it has: output=FILE, follow=yes|no, "
             "signals=yes|no");
