@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "core/changes.h"
 #include "core/owner.h"
 #include "core/sync.h"
 #include "core/utrace.h"
@@ -54,6 +55,11 @@ struct EngineObject : utrace_engine {
   bool stop_during_callback = false;
   // set_events said -EINPROGRESS about the callback that runs now [EVT-12].
   bool cleared_during_callback = false;
+  ChangeCounts counts;
+  uint64_t overruled_in = 0;  // the last pass in which it was
+
+  // ---- Touched by the thread that makes a callback, during it. ----
+  Changes changed = 0;  // by this callback
 
  private:
   ~EngineObject();

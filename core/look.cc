@@ -17,7 +17,8 @@ void Task::Look(TracedTask& seen) {
                               .owner = engine->owner,
                               .events = Events(engine->flags),
                               .stops = engine->wish == UTRACE_STOP,
-                              .in_callback = engine->in_callback});
+                              .in_callback = engine->in_callback,
+                              .changes = engine->counts});
     }
   }
 }

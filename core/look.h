@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/changes.h"
 #include "core/events.h"
 #include "core/handles.h"
 #include "core/owner.h"
@@ -19,6 +20,7 @@ struct AttachedEngine {
   Events events;
   bool stops = false;  // it asks for the task to be stopped
   bool in_callback = false;
+  ChangeCounts changes;
 };
 
 struct TracedTask {

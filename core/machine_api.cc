@@ -7,6 +7,7 @@
 
 namespace {
 
+using utrace::Changed;
 using utrace::HostTask;
 using utrace::Task;
 
@@ -23,6 +24,15 @@ auto AtSafePoint(utrace_task* task, bool arguments_good, Use use)
   const int status = object->CheckAccess();
   if (status < 0) return status;
   return use(object->host());
+}
+
+// The same for what changes something; what it changed is counted for the engine that is called.
+template <typename Use>
+auto ChangeAtSafePoint(utrace_task* task, bool arguments_good, utrace::Changes changes, Use use)
+    -> decltype(use(std::declval<HostTask&>())) {
+  const auto result = AtSafePoint(task, arguments_good, use);
+  if (result >= 0) utrace::FromPublic(task)->NoteChanges(changes);
+  return result;
 }
 
 bool InSet(utrace_task* task, uint32_t index, size_t position, size_t count) {
@@ -53,8 +63,9 @@ int utrace_regset_get(utrace_task* task, uint32_t index, size_t position, size_t
 int utrace_regset_set(utrace_task* task, uint32_t index, size_t position, size_t count,
                       const void* buffer) {
   const bool good = buffer != nullptr && InSet(task, index, position, count);
-  return AtSafePoint(
-      task, good, [&](HostTask& host) { return host.RegsetSet(index, position, count, buffer); });
+  return ChangeAtSafePoint(task, good, Bit(Changed::kRegisters), [&](HostTask& host) {
+    return host.RegsetSet(index, position, count, buffer);
+  });
 }
 
 int utrace_get_pc(utrace_task* task, uint64_t* pc) {
@@ -62,7 +73,8 @@ int utrace_get_pc(utrace_task* task, uint64_t* pc) {
 }
 
 int utrace_set_pc(utrace_task* task, uint64_t pc) {
-  return AtSafePoint(task, true, [&](HostTask& host) { return host.SetPc(pc); });
+  return ChangeAtSafePoint(task, true, Bit(Changed::kRegisters),
+                           [&](HostTask& host) { return host.SetPc(pc); });
 }
 
 int utrace_get_sp(utrace_task* task, uint64_t* sp) {
@@ -75,7 +87,8 @@ int utrace_syscall_number(utrace_task* task, long* number) {
 }
 
 int utrace_syscall_set_number(utrace_task* task, long number) {
-  return AtSafePoint(task, true, [&](HostTask& host) { return host.SetSyscallNumber(number); });
+  return ChangeAtSafePoint(task, true, Bit(Changed::kCallNumber),
+                           [&](HostTask& host) { return host.SetSyscallNumber(number); });
 }
 
 int utrace_syscall_arguments(utrace_task* task, unsigned first, unsigned count,
@@ -88,7 +101,9 @@ int utrace_syscall_arguments(utrace_task* task, unsigned first, unsigned count,
 int utrace_syscall_set_arguments(utrace_task* task, unsigned first, unsigned count,
                                  const uint64_t* arguments) {
   const bool good = arguments != nullptr && ArgumentsInRange(first, count);
-  return AtSafePoint(task, good, [&](HostTask& host) {
+  utrace::Changes changes = 0;
+  for (unsigned n = 0; good && n < count; ++n) changes |= Bit(Changed::kCallArgument, first + n);
+  return ChangeAtSafePoint(task, good, changes, [&](HostTask& host) {
     return host.SetSyscallArguments(first, count, arguments);
   });
 }
@@ -107,13 +122,14 @@ int utrace_syscall_result(utrace_task* task, long* error, long* value) {
 
 int utrace_syscall_set_result(utrace_task* task, long error, long value) {
   const bool good = error == 0 || (error >= kSmallestErrno && error < 0);
-  return AtSafePoint(task, good, [&](HostTask& host) {
+  return ChangeAtSafePoint(task, good, Bit(Changed::kCallResult), [&](HostTask& host) {
     return host.SetSyscallResult(error != 0 ? error : value);
   });
 }
 
 int utrace_syscall_rollback(utrace_task* task) {
-  return AtSafePoint(task, true, [](HostTask& host) { return host.RollBackSyscall(); });
+  return ChangeAtSafePoint(task, true, Bit(Changed::kCallResult),
+                           [](HostTask& host) { return host.RollBackSyscall(); });
 }
 
 int utrace_task_current_syscall(utrace_task* task, utrace_current_syscall* call) {
@@ -129,8 +145,8 @@ ssize_t utrace_read_memory(utrace_task* task, uint64_t address, void* buffer, si
 }
 
 ssize_t utrace_write_memory(utrace_task* task, uint64_t address, const void* buffer, size_t size) {
-  return AtSafePoint(task, buffer != nullptr || size == 0,
-                     [&](HostTask& host) { return host.WriteMemory(address, buffer, size); });
+  return ChangeAtSafePoint(task, buffer != nullptr || size == 0, Bit(Changed::kMemory),
+                           [&](HostTask& host) { return host.WriteMemory(address, buffer, size); });
 }
 
 bool utrace_has_single_step() { return utrace::TheHost().HasSingleStep(); }

@@ -1,6 +1,8 @@
 // Reporting passes: who is called, in which order, and what the results come to [REP-*, QUI-*].
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <utility>
 
 #include "core/signal_rules.h"
 #include "core/task.h"
@@ -12,9 +14,15 @@ struct Task::Pass {
   PassKind kind;
   // The most constrained resume action so far [REP-04].
   uint32_t resume = UTRACE_RESUME;
+  uint64_t number = 0;  // among those of the task
+  // Who made the last change, if anybody did.
+  std::array<EngineObject*, kReplaceable> changers{};
 };
 
-void Task::BeginPass() { in_pass_ = true; }
+void Task::BeginPass() {
+  in_pass_ = true;
+  ++passes_;
+}
 
 void Task::EndPass() {
   std::vector<EngineObject*> removed;
@@ -67,12 +75,34 @@ void Task::ApplyResult(EngineObject& engine, PassKind kind, uint32_t result) {
   }
 }
 
+// What the callback just made has changed, for those who list engines.
+void Task::CountChanges(EngineObject& engine, Pass& pass, uint32_t result) {
+  const Changes changed = engine.changed;
+  if (changed == 0) return;
+  ChangeCounts& counts = engine.counts;
+  if ((changed & kSignalChanges) != 0) ++counts.signals;
+  if ((changed & kCallChanges) != 0) ++counts.calls;
+  if ((changed & Bit(Changed::kRegisters)) != 0) ++counts.registers;
+  if ((changed & Bit(Changed::kMemory)) != 0) ++counts.memory;
+  const bool aborts = (result & UTRACE_SYSCALL_MASK) == UTRACE_SYSCALL_ABORT;
+  if ((changed & Bit(Changed::kCallAction)) != 0 && aborts) ++counts.aborts;
+  for (size_t n = 0; n < kReplaceable; ++n) {
+    if ((changed >> n & 1) == 0) continue;
+    EngineObject* before = std::exchange(pass.changers[n], &engine);
+    if (before == nullptr || before == &engine || before->overruled_in == pass.number) continue;
+    before->overruled_in = pass.number;
+    ++before->counts.overruled;
+  }
+}
+
 // Calls `call` for the engine, without the lock, and applies its result. Whether it is still attached.
 bool Task::CallEngine(MutexLock& lock, EngineObject& engine, Pass& pass,
                       const std::function<uint32_t(const utrace_engine_ops&)>& call) {
   engine.in_callback = true;
   engine.stop_during_callback = false;
   engine.cleared_during_callback = false;
+  engine.changed = 0;
+  called_ = &engine;
   const utrace_engine_ops& ops = *engine.ops;
   lock.unlock();
   uint32_t result = 0;
@@ -84,6 +114,8 @@ bool Task::CallEngine(MutexLock& lock, EngineObject& engine, Pass& pass,
   lock.lock();
   engine.in_callback = false;
   ++engine.callbacks;
+  called_ = nullptr;
+  CountChanges(engine, pass, result);
   ApplyResult(engine, pass.kind, result);
   Notify();
   const uint32_t action = result & UTRACE_RESUME_MASK;
@@ -101,7 +133,7 @@ void Task::ReportEvent(unsigned long event, PassKind kind, bool reverse, const C
                            (interest & UTRACE_EVENT(QUIESCE)) != 0;
     if ((interest & wanted) == 0 && !own_death) return;
     BeginPass();
-    Pass pass{.kind = kind};
+    Pass pass{.kind = kind, .number = passes_};
     const size_t count = engines_.size();
     for (size_t i = 0; i < count; ++i) {
       EngineObject& engine = *engines_[reverse ? count - 1 - i : i];
@@ -128,7 +160,7 @@ uint32_t Task::ReportSignal(unsigned long event, uint32_t action, siginfo_t& inf
   {
     MutexLock lock(mutex_);
     BeginPass();
-    Pass pass{.kind = PassKind::kSignal};
+    Pass pass{.kind = PassKind::kSignal, .number = passes_};
     for (size_t i = 0, count = engines_.size(); i < count; ++i) {
       EngineObject& engine = *engines_[i];
       if (engine.state != EngineObject::State::kAttached) continue;
@@ -144,9 +176,21 @@ uint32_t Task::ReportSignal(unsigned long event, uint32_t action, siginfo_t& inf
       CallEngine(lock, engine, pass, [&](const utrace_engine_ops& ops) {
         // The registers are reached through the task (machine.h); the handle names it.
         auto* regs = reinterpret_cast<utrace_regs*>(this);
+        const siginfo_t info_before = info;
+        const utrace_sigaction disposition_before = disposition;
+        const uint32_t action_before = action;
         const uint32_t result = ops.report_signal(action | pass.resume, &engine, this, regs, &info,
                                                   original, &disposition);
         action = result & (UTRACE_SIGNAL_MASK | UTRACE_SIGNAL_HOLD);
+        // NOLINTBEGIN(bugprone-suspicious-memory-comparison): copies of one image each.
+        if (std::memcmp(&info, &info_before, sizeof info) != 0) {
+          engine.changed |= Bit(Changed::kSiginfo);
+        }
+        if (std::memcmp(&disposition, &disposition_before, sizeof disposition) != 0) {
+          engine.changed |= Bit(Changed::kDisposition);
+        }
+        // NOLINTEND(bugprone-suspicious-memory-comparison)
+        if (action != action_before) engine.changed |= Bit(Changed::kSignalAction);
         return result;
       });
     }
@@ -298,9 +342,11 @@ EntryVerdict Task::OnSyscallEntry(bool resumed) {
     ReportEvent(UTRACE_EVENT(SYSCALL_ENTRY), PassKind::kEntry, /*reverse=*/true,
                 [&](EngineObject& engine, const utrace_engine_ops& ops, uint32_t resume) {
                   auto* regs = reinterpret_cast<utrace_regs*>(this);
+                  const uint32_t before = action;
                   const uint32_t result =
                       ops.report_syscall_entry(action | flag | resume, &engine, this, regs);
                   action = result & UTRACE_SYSCALL_MASK;
+                  if (action != before) engine.changed |= Bit(Changed::kCallAction);
                   return result;
                 });
     {

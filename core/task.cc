@@ -131,6 +131,10 @@ bool Task::IsReaped() {
   return !host_->Exists();
 }
 
+void Task::NoteChanges(Changes changes) {
+  if (Current() == this && called_ != nullptr) called_->changed |= changes;
+}
+
 int Task::CheckAccess() {
   MutexLock lock(mutex_);
   if (life_ != Life::kAlive) return -ESRCH;

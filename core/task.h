@@ -129,6 +129,9 @@ class Task final : public utrace_task {
   void Look(TracedTask& seen);
   // Zero if the calling thread may touch the machine state now; else -EINVAL or -ESRCH [REG-04].
   int CheckAccess();
+  // The calling thread changed these: counted for the engine whose callback it makes, if it makes one
+  // for this task.
+  void NoteChanges(Changes changes);
 
   // ---- Host, task path ------------------------------------------------------------------------
 
@@ -221,6 +224,7 @@ class Task final : public utrace_task {
   bool CallEngine(MutexLock& lock, EngineObject& engine, Pass& pass,
                   const std::function<uint32_t(const utrace_engine_ops&)>& call);
   void ApplyResult(EngineObject& engine, PassKind kind, uint32_t result);
+  static void CountChanges(EngineObject& engine, Pass& pass, uint32_t result);
   void ReportEvent(unsigned long event, PassKind kind, bool reverse, const Callback& specific);
   uint32_t ReportSignal(unsigned long event, uint32_t action, siginfo_t& info,
                         const utrace_sigaction* original, utrace_sigaction& disposition);
@@ -243,6 +247,8 @@ class Task final : public utrace_task {
   std::vector<EngineObject*> engines_;
   std::vector<EngineObject*> arriving_;
   bool in_pass_ = false;
+  uint64_t passes_ = 0;
+  EngineObject* called_ = nullptr;  // read by the thread that makes the callback, too
   Pending pending_ = Pending::kNone;
   // STOP was used: report before user mode [REP-08].
   bool report_after_stop_ = false;

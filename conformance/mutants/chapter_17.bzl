@@ -43,10 +43,12 @@ CHAPTER_17 = [
         name = "edit_of_the_killed_seems_to_succeed",
         wrong = "an edit that a killed task did not take returns zero",
         file = "core/machine_api.cc",
-        find = """  return AtSafePoint(
-      task, good, [&](HostTask& host) { return host.RegsetSet(index, position, count, buffer); });""",
-        replace = """  const int status = AtSafePoint(
-      task, good, [&](HostTask& host) { return host.RegsetSet(index, position, count, buffer); });
+        find = """  return ChangeAtSafePoint(task, good, Bit(Changed::kRegisters), [&](HostTask& host) {
+    return host.RegsetSet(index, position, count, buffer);
+  });""",
+        replace = """  const int status = ChangeAtSafePoint(task, good, Bit(Changed::kRegisters), [&](HostTask& host) {
+    return host.RegsetSet(index, position, count, buffer);
+  });
   return status == -ESRCH ? 0 : status;""",
     ),
     mutant(
