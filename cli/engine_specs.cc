@@ -1,12 +1,19 @@
 #include "cli/engine_specs.h"
 
+#include <fcntl.h>
+#include <string.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <memory>
 #include <optional>
 #include <string_view>
 
 #include "cli/companions.h"
+#include "core/linux/fd.h"
 #include "engines/files.h"
 #include "engines/options.h"
+#include "engines/plugin_loader.h"
 #include "engines/registry.h"
 #include "fmt/core.h"
 #include "server/protocol.h"
@@ -36,12 +43,25 @@ void AddOption(std::string* spec, std::string_view key, std::string_view value) 
 // Empty, or why not.
 std::string MakeOne(server::Client& client, const std::string& spec) {
   std::string error;
-  const std::optional<EngineChoice> choice = ChooseEngine(spec, &error);
+  const std::optional<EngineSpec> parsed = ParseEngineSpec(spec, &error);
+  if (!parsed) return error;
+  server::MakeEngineRequest request{
+      .spec = spec, .plugin = Plugin::IsPath(parsed->name), .files = {}};
+  std::vector<int> descriptors;
+  // Loaded here too: what its options are, it alone knows.
+  std::shared_ptr<const Plugin> plugin;
+  linux_host::Fd object;
+  if (request.plugin) {
+    object.Reset(open(parsed->name.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!object.valid()) return fmt::format("{}: {}", parsed->name, strerror(errno));
+    plugin = Plugin::Load(object.get(), parsed->name, &error);
+    if (plugin == nullptr) return error;
+    descriptors.push_back(object.get());
+  }
+  const std::optional<EngineChoice> choice = ChooseEngine(spec, plugin, &error);
   if (!choice) return error;
   const auto files = EngineFiles::Open(choice->info->options, choice->options, &error);
   if (!files) return fmt::format("{}: {}", choice->info->name, error);
-  server::MakeEngineRequest request{.spec = spec, .files = {}};
-  std::vector<int> descriptors;
   for (const auto& [key, fd] : files->descriptors()) {
     request.files.push_back(key);
     descriptors.push_back(fd);

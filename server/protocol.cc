@@ -146,7 +146,7 @@ struct RequestWriter {
             {"command", hello.command}};
   }
   Json operator()(const MakeEngineRequest& make) const {
-    return {{"do", "make"}, {"spec", make.spec}, {"files", make.files}};
+    return {{"do", "make"}, {"spec", make.spec}, {"plugin", make.plugin}, {"files", make.files}};
   }
   Json operator()(const AttachRequest& attach) const {
     return {{"do", "attach"},          {"targets", attach.targets}, {"threads", attach.threads},
@@ -175,7 +175,7 @@ struct RequestWriter {
 size_t DescriptorsOf(const Request& request) {
   if (std::holds_alternative<Hello>(request)) return 1;
   const auto* make = std::get_if<MakeEngineRequest>(&request);
-  return make != nullptr ? make->files.size() : 0;
+  return make != nullptr ? make->files.size() + (make->plugin ? 1 : 0) : 0;
 }
 
 std::string ToText(const Request& request) { return Dump(std::visit(RequestWriter(), request)); }
@@ -194,7 +194,8 @@ std::optional<Request> ParseRequest(std::string_view text, std::string* error) {
         .command = fields.Text("command", kMaxName)};
   } else if (what == "make") {
     request = MakeEngineRequest{.spec = fields.Text("spec"),
-                                .files = fields.Texts("files", kMaxDescriptors, kMaxName)};
+                                .plugin = fields.Flag("plugin"),
+                                .files = fields.Texts("files", kMaxDescriptors - 1, kMaxName)};
   } else if (what == "attach") {
     request = AttachRequest{.targets = fields.Pids("targets"),
                             .threads = fields.Flag("threads"),

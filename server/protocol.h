@@ -36,9 +36,11 @@ struct Hello {
   std::string command;  // "run"
 };
 
-// Make an engine, attached nowhere yet. Comes with a descriptor for each of `files`.
+// Make an engine, attached nowhere yet. Comes with a descriptor for each of `files`; the shared object's
+// comes first.
 struct MakeEngineRequest {
   std::string spec;                // NAME[:KEY=VALUE,...] (engines/options.h)
+  bool plugin = false;             // NAME is the path of a shared object, which the client opened
   std::vector<std::string> files;  // the options whose files the client opened
 };
 

@@ -144,7 +144,20 @@ void Session::Make(const MakeEngineRequest& request, std::vector<Fd> descriptors
     return;
   }
   std::string error;
-  const std::optional<EngineChoice> choice = ChooseEngine(request.spec, &error);
+  auto served = std::make_unique<Served>();
+  // What is loaded here runs code as well: if that crashes, it has a name.
+  served->owner = MakeOwner(EngineOwner::Kind::kEngine, request.spec, request.spec);
+  const OwnerScope scope(served->owner.get());
+  std::shared_ptr<const Plugin> plugin;
+  if (request.plugin) {
+    plugin = Plugin::Load(descriptors[0].get(), request.spec, &error);
+    descriptors.erase(descriptors.begin());
+    if (plugin == nullptr) {
+      answer.Fail(error);
+      return;
+    }
+  }
+  const std::optional<EngineChoice> choice = ChooseEngine(request.spec, plugin, &error);
   if (!choice) {
     answer.Fail(error);
     return;
@@ -154,11 +167,11 @@ void Session::Make(const MakeEngineRequest& request, std::vector<Fd> descriptors
   for (size_t n = 0; n < request.files.size(); ++n) {
     files.Add(request.files[n], descriptors[n].Release());
   }
-  auto served = std::make_unique<Served>();
   served->owner =
       MakeOwner(EngineOwner::Kind::kEngine, std::string(choice->info->name), request.spec);
+  served->plugin = plugin;
   {
-    const OwnerScope scope(served->owner.get());
+    const OwnerScope engine_scope(served->owner.get());
     served->instance = MakeEngine(*choice, files, &error);
   }
   if (served->instance == nullptr) {

@@ -18,6 +18,7 @@
 #include "core/linux/fd.h"
 #include "engines/files.h"
 #include "engines/instance.h"
+#include "engines/plugin_loader.h"
 #include "server/engine_owner.h"
 #include "server/follower.h"
 #include "server/outbox.h"
@@ -62,6 +63,7 @@ class Session {
   // One engine of this client.
   struct Served {
     std::shared_ptr<EngineOwner> owner;
+    std::shared_ptr<const Plugin> plugin;  // that the instance is made of; null: built in
     std::unique_ptr<EngineInstance> instance;
     // Attaching is over: it has ended once it is attached nowhere.
     bool armed = false;

@@ -5,6 +5,7 @@ set -euo pipefail
 utrace=$PWD/$1
 sources=$PWD
 away=$(mktemp -d)
+export UTRACE_SOCKET_DIR=$away/server
 trap 'rm -rf "$away"' EXIT
 
 fail() {
