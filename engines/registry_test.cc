@@ -26,9 +26,10 @@ TEST(Registry, SaysWhatThereIs) {
       ErrorOf("strace"),
       "there is no engine \"strace\"; there are: crash_catcher, syscall_log, or the path of one, "
       "with a '/'");
-  EXPECT_EQ(ErrorOf("syscall_log:ouput=x"),
-            "syscall_log has no option \"ouput\"; it has: output=FILE, follow=yes|no, "
-            "signals=yes|no");
+  const std::string no_option = ErrorOf("syscall_log:ouput=x");
+  EXPECT_TRUE(no_option.starts_with(
+      "syscall_log has no option \"ouput\"; it has: output=FILE, follow=yes|no, signals=yes|no"))
+      << no_option;
   EXPECT_EQ(ErrorOf("syscall_log:follow=maybe"), "syscall_log: follow=maybe: must be yes or no");
   EXPECT_EQ(ErrorOf("syscall_log:output=/nowhere/log"),
             "syscall_log: cannot write \"/nowhere/log\": ENOENT (No such file or directory)");

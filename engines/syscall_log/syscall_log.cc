@@ -2,66 +2,36 @@
 
 #include <array>
 #include <cerrno>
-#include <iterator>
+#include <csignal>
 #include <optional>
 #include <utility>
 
-#include "engines/syscall_log/format.h"
+#include "engines/syscall_log/decode/table.h"
+#include "engines/syscall_log/task_access.h"
 #include "fmt/format.h"
 
 namespace utrace {
 namespace {
 
-using syscall_log::Append;
-using syscall_log::AppendCall;
-using syscall_log::AppendOutcome;
-using syscall_log::AppendSiginfo;
-using syscall_log::AppendSyscallName;
-using syscall_log::AppendWaitStatus;
+using syscall_log::CallEnd;
+using syscall_log::CallOutcome;
+using syscall_log::Format;
+using syscall_log::LogFormat;
+using syscall_log::Moment;
+using syscall_log::Settings;
+using syscall_log::ShownCall;
 using syscall_log::Text;
+using syscall_log::Who;
 
-// One line: begun with its thread id, written as a whole.
-class Line {
- public:
-  explicit Line(pid_t tid) { fmt::format_to(std::back_inserter(text_), "[{}] ", tid); }
-
-  Text& text() { return text_; }
-  Line& operator<<(std::string_view piece) {
-    Append(text_, piece);
-    return *this;
-  }
-  void WriteTo(LineWriter& writer) {
-    Append(text_, "\n");
-    writer.Write({text_.data(), text_.size()});
-  }
-
- private:
-  Text text_;
-};
-
-// A system call between its entry and its exit.
-struct OpenCall {
-  pid_t tid;
-  long number;
-  std::array<uint64_t, 6> arguments;
-
-  Line BeginLine() const {
-    Line line(tid);
-    AppendCall(line.text(), number, arguments);
-    line << " = ";
-    return line;
-  }
-  void WriteAs(std::string_view outcome, LineWriter& writer) const {
-    Line line = BeginLine();
-    line << outcome;
-    line.WriteTo(writer);
-  }
-};
+Who WhoOf(TaskView task) { return {.tid = task.tid(), .pid = task.tgid(), .when = Moment::Now()}; }
 
 // What is kept for each task.
 struct TaskLog {
   std::shared_ptr<LineWriter> writer;
-  std::optional<OpenCall> call;
+  std::shared_ptr<const LogFormat> format;
+  ShownCall call{Format::kText};
+  std::optional<Who> open;  // who is inside `call`, since when
+  Text line;                // to be used again
   // The exec's line is out; its exit report, if there is one, has no line of its own.
   bool exec_is_logged = false;
   bool exit_is_logged = false;
@@ -72,22 +42,45 @@ struct TaskLog {
   // The attachment ends while the task is inside a call.
   ~TaskLog() {
     try {
-      EndCall("? <detached>");
+      EndCall(CallEnd::kDetached);
     } catch (...) {
       // No memory for this last line. Nobody is left to be told.
     }
   }
 
-  void EndCall(std::string_view outcome) {
-    if (call) call->WriteAs(outcome, *writer);
-    call.reset();
+  void EndCall(CallEnd end) {
+    if (!open) return;
+    Write([&](Text& out) {
+      format->Call(out, *open, call, end, Moment::Now().steady - open->when.steady);
+    });
+    open.reset();
   }
+
+  template <class Body>
+  void Write(const Body& body) {
+    line.clear();
+    body(line);
+    writer->Write({line.data(), line.size()});
+  }
+};
+
+// A task's memory and descriptors for the length of a callback.
+class Surroundings {
+ public:
+  Surroundings(const Report& report, const Settings& settings)
+      : memory_(report.machine()), descriptors_(report.task().tid()), style_(settings.style) {}
+  syscall_log::Surroundings get() { return {memory_, descriptors_, style_}; }
+
+ private:
+  syscall_log::TaskMemory memory_;
+  syscall_log::TaskDescriptors descriptors_;
+  const syscall_log::Style& style_;
 };
 
 class SyscallLogInstance final : public EngineInstance {
  public:
   SyscallLogInstance(std::string output, std::shared_ptr<LineWriter> writer,
-                     const SyscallLog::Settings& settings)
+                     const Settings& settings)
       : output_(std::move(output)),
         writer_(std::move(writer)),
         engine_(std::make_shared<SyscallLog>(writer_, settings)) {}
@@ -119,10 +112,9 @@ class SyscallLogInstance final : public EngineInstance {
 }  // namespace
 
 SyscallLog::SyscallLog(std::shared_ptr<LineWriter> writer, const Settings& settings)
-    : writer_(std::move(writer)), settings_(settings) {
-  // Builds the table of names now rather than while a task waits.
-  Text unused;
-  AppendSyscallName(unused, 0);
+    : writer_(std::move(writer)), settings_(settings), format_(syscall_log::MakeTextFormat({})) {
+  // Builds the tables now rather than while a task waits.
+  (void)syscall_log::FindCall(0L);
 }
 
 Events SyscallLog::events() const {
@@ -137,44 +129,56 @@ std::vector<std::string> SyscallLog::TakeProblems() {
   return std::exchange(problems_, {});
 }
 
-SyscallResult SyscallLog::OnSyscallEntry(SyscallEntry& report) {
+namespace {
+
+TaskLog& LogOf(Report& report, const std::shared_ptr<LineWriter>& writer,
+               const std::shared_ptr<const LogFormat>& format) {
   TaskLog& log = report.State<TaskLog>();
-  if (log.writer == nullptr) log.writer = writer_;
+  if (log.writer == nullptr) {
+    log.writer = writer;
+    log.format = format;
+  }
+  return log;
+}
+
+}  // namespace
+
+SyscallResult SyscallLog::OnSyscallEntry(SyscallEntry& report) {
+  TaskLog& log = LogOf(report, writer_, format_);
   log.exec_is_logged = false;
   // A repeat reports the same call anew, perhaps with other arguments. Otherwise a call that is open
   // has ended without an exit report.
-  if (!report.repeated()) log.EndCall("?");
+  if (!report.repeated()) log.EndCall(CallEnd::kNever);
   const auto arguments = report.machine().SyscallArguments();
   if (!arguments) return Action::kResume;  // killed
-  log.call =
-      OpenCall{.tid = report.task().tid(), .number = report.number(), .arguments = *arguments};
+  log.open = WhoOf(report.task());
+  log.call.Enter(report.number(), *arguments, Surroundings(report, settings_).get());
   return Action::kResume;
 }
 
 Action SyscallLog::OnSyscallExit(SyscallExit& report) {
-  TaskLog& log = report.State<TaskLog>();
+  TaskLog& log = LogOf(report, writer_, format_);
   if (std::exchange(log.exec_is_logged, false)) return Action::kResume;
-  const Result<SyscallOutcome> outcome = report.outcome();
-  if (!outcome) return Action::kResume;  // killed: the death report ends the call
-  const auto call = std::exchange(log.call, std::nullopt);
-  Line line = call ? call->BeginLine() : Line(report.task().tid());
-  if (!call) {
+  const Result<SyscallOutcome> result = report.outcome();
+  if (!result) return Action::kResume;  // killed: the death report ends the call
+  const CallOutcome outcome{.error = static_cast<int>(-result->error), .value = result->value};
+  if (log.open) {
+    log.call.Exit(outcome, Surroundings(report, settings_).get());
+    log.EndCall(CallEnd::kReturned);
+  } else {
     // Attached in the middle of the call: the argument registers may have changed since.
-    AppendSyscallName(line.text(), report.number());
-    line << "(<entry not seen>) = ";
+    log.Write([&](Text& out) {
+      format_->CallEndOnly(out, WhoOf(report.task()), report.number(), outcome);
+    });
   }
-  AppendOutcome(line.text(), *outcome);
-  line.WriteTo(*writer_);
   return Action::kResume;
 }
 
 SignalResult SyscallLog::OnSignal(SignalReport& report) {
   if (!report.is_signal()) return Action::kResume;
-  Line line(report.task().tid());
-  line << "--- ";
-  AppendSiginfo(line.text(), report.info());
-  line << " ---";
-  line.WriteTo(*writer_);
+  LogOf(report, writer_, format_).Write([&](Text& out) {
+    format_->Signal(out, WhoOf(report.task()), report.info());
+  });
   return Action::kResume;
 }
 
@@ -190,77 +194,55 @@ Action SyscallLog::OnClone(CloneReport& report) {
 }
 
 Action SyscallLog::OnJctl(JctlReport& report) {
-  Line line(report.task().tid());
-  line << (report.type() == CLD_STOPPED ? "--- stopped ---" : "--- continued ---");
-  line.WriteTo(*writer_);
+  LogOf(report, writer_, format_).Write([&](Text& out) {
+    format_->JobControl(out, WhoOf(report.task()), report.type() == CLD_STOPPED);
+  });
   return Action::kResume;
 }
 
 Action SyscallLog::OnExec(ExecReport& report) {
-  TaskLog& log = report.State<TaskLog>();
-  log.exec_is_logged = log.call.has_value();
-  log.EndCall("0");
-  const pid_t tid = report.task().tid();
-  Line line(tid);
-  line << "--- exec " << report.program().path;
-  if (report.program().former_tid != tid) {
-    fmt::format_to(std::back_inserter(line.text()), " by thread {}", report.program().former_tid);
+  TaskLog& log = LogOf(report, writer_, format_);
+  log.exec_is_logged = log.open.has_value();
+  if (log.open) {
+    log.call.Exit({}, Surroundings(report, settings_).get());
+    log.EndCall(CallEnd::kReturned);
   }
-  line << " ---";
-  line.WriteTo(*writer_);
+  log.Write([&](Text& out) {
+    format_->Exec(out, WhoOf(report.task()), report.program().path, report.program().former_tid);
+  });
   return Action::kResume;
 }
 
 Action SyscallLog::OnExit(ExitReport& report) {
-  TaskLog& log = report.State<TaskLog>();
-  log.EndCall("?");
+  TaskLog& log = LogOf(report, writer_, format_);
+  log.EndCall(CallEnd::kNever);
   log.exit_is_logged = true;
-  Line line(report.task().tid());
-  line << "+++ ";
-  AppendWaitStatus(line.text(), report.original());
-  line << " +++";
-  line.WriteTo(*writer_);
+  log.Write([&](Text& out) {
+    format_->Exit(out, WhoOf(report.task()), static_cast<int>(report.original()));
+  });
   return Action::kResume;
 }
 
 Action SyscallLog::OnDeath(DeathReport& report) {
-  TaskLog& log = report.State<TaskLog>();
-  log.EndCall("?");
+  TaskLog& log = LogOf(report, writer_, format_);
+  log.EndCall(CallEnd::kNever);
   if (!log.exit_is_logged) {
     // Only SIGKILL ends a task without an exit report [LIM-01].
-    Line line(report.task().tid());
-    line << "+++ killed by SIGKILL +++";
-    line.WriteTo(*writer_);
+    log.Write([&](Text& out) { format_->Exit(out, WhoOf(report.task()), SIGKILL); });
   }
   writer_->Flush();
   return Action::kDetach;
 }
 
-std::vector<OptionInfo> SyscallLogOptions() {
-  return {
-      {.key = "output",
-       .values = "FILE",
-       .summary = "where the lines go; the file is emptied first; default: standard error",
-       .kind = OptionInfo::Kind::kOutputFile},
-      {.key = "follow",
-       .values = "yes|no",
-       .summary = "log the threads and processes that a task creates as well; default: yes"},
-      {.key = "signals",
-       .values = "yes|no",
-       .summary = "log signals and job control as well; default: yes"},
-  };
-}
+std::vector<OptionInfo> SyscallLogOptions() { return syscall_log::SettingsOptions(); }
 
 std::unique_ptr<EngineInstance> MakeSyscallLog(const Options& options, const EngineFiles& files,
                                                std::string* error) {
-  const std::optional<bool> follow = options.YesNo("follow", true, error);
-  const std::optional<bool> signals = options.YesNo("signals", true, error);
-  if (!follow || !signals) return nullptr;
-  const SyscallLog::Settings settings{.follow = *follow, .signals = *signals};
-
+  const std::optional<Settings> settings = syscall_log::ParseSettings(options, error);
+  if (!settings) return nullptr;
   const std::string* output = options.Find("output");
   return std::make_unique<SyscallLogInstance>(output != nullptr ? *output : "standard error",
-                                              files.Writer("output"), settings);
+                                              files.Writer("output"), *settings);
 }
 
 }  // namespace utrace

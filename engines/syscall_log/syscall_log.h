@@ -1,18 +1,19 @@
 // syscall_log: an engine that writes a line for each system call, signal and exit of its tasks.
 //
-//   [4711] openat(0xffffff9c, 0x7f5e1c0a, 0x80000, 0x0, 0x0, 0x0) = 3
-//   [4711] read(0x7, 0x7ffd2c30, 0x400, 0x0, 0x0, 0x0) = -1 EBADF (Bad file descriptor)
-//   [4711] --- SIGCHLD {si_code=CLD_EXITED, si_pid=4712, si_uid=0, si_status=0} ---
-//   [4711] exit_group(0x0, 0x0, 0x0, 0x0, 0x0, 0x0) = ?
+//   [4711] openat(AT_FDCWD, "/etc/passwd", O_RDONLY|O_CLOEXEC) = 3
+//   [4711] read(3, "root:x:0:0:root:/root:/bin/bash\n"..., 4096) = 1024
+//   [4711] --- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid=4712, si_uid=0, ...} ---
+//   [4711] exit_group(0) = ?
 //   [4711] +++ exited with 0 +++
 //
 // A call's line is written as one whole when the call is over, or when it is clear that it will not
 // return; so several logs of one task hold the same lines in the same order. The number in brackets
-// is the thread's id when the call was made.
+// is the thread's id when the call was made. docs/syscall-log.md is for users.
 #ifndef ENGINES_SYSCALL_LOG_SYSCALL_LOG_H_
 #define ENGINES_SYSCALL_LOG_SYSCALL_LOG_H_
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -21,18 +22,15 @@
 #include "engines/instance.h"
 #include "engines/line_writer.h"
 #include "engines/options.h"
+#include "engines/syscall_log/log_format.h"
+#include "engines/syscall_log/settings.h"
 
 namespace utrace {
 
 // The engine itself. One object may be attached to any number of tasks; all write to one log.
 class SyscallLog final : public Engine {
  public:
-  struct Settings {
-    bool follow = true;   // attach to the tasks that a task creates
-    bool signals = true;  // log signals and job control too
-  };
-
-  SyscallLog(std::shared_ptr<LineWriter> writer, const Settings& settings);
+  SyscallLog(std::shared_ptr<LineWriter> writer, const syscall_log::Settings& settings);
 
   // To be enabled on a task that is attached to.
   Events events() const;
@@ -51,7 +49,8 @@ class SyscallLog final : public Engine {
 
  private:
   const std::shared_ptr<LineWriter> writer_;
-  const Settings settings_;
+  const syscall_log::Settings settings_;
+  const std::shared_ptr<const syscall_log::LogFormat> format_;
 
   std::mutex mutex_;
   std::vector<std::string> problems_;  // guarded by mutex_
