@@ -6,7 +6,8 @@
 //
 //   drop:SIGNAL    an engine as a debugger might be: drops the signal, and resumes behind the instruction
 //                  that caused it, whose length is 2
-//   count:FILE     counts what it is called for, and writes it to FILE in the end: "signals 1 stops 0"
+//   count:FILE     counts the signals that it sees, and writes their number to FILE in the end
+//   kill           kills the process when it is about to be stopped for a report
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -56,13 +57,22 @@ class Count final : public utrace::Engine {
   std::atomic<int> signals_ = 0;
 };
 
+class Kill final : public utrace::Engine {
+ public:
+  utrace::SignalResult OnSignal(utrace::SignalReport& report) override {
+    if (!report.is_signal()) kill(report.task().tgid(), SIGKILL);
+    return utrace::Action::kResume;
+  }
+};
+
 struct Attached {
   std::function<int(utrace_task*)> attach;
   std::function<void()> finish;
 };
 
-int AttachAlone(utrace_task* task, const std::shared_ptr<utrace::Engine>& engine) {
-  auto attachment = utrace::Attachment::Attach(task, engine, Events::kSignalAll);
+int AttachAlone(utrace_task* task, const std::shared_ptr<utrace::Engine>& engine,
+                Events events = Events::kSignalAll) {
+  auto attachment = utrace::Attachment::Attach(task, engine, events);
   if (!attachment) return attachment.code();
   attachment->Leave();
   return 0;
@@ -85,9 +95,16 @@ bool Make(const std::string& spec, std::vector<Attached>* engines) {
                           engine->DetachEverywhere();
                           std::FILE* file = std::fopen(rest.c_str(), "w");
                           if (file == nullptr) std::abort();
-                          std::fprintf(file, "signals %d\n", engine->signals());
+                          std::fprintf(file, "%d\n", engine->signals());
                           std::fclose(file);
                         }});
+    return true;
+  }
+  if (name == "kill") {
+    const auto engine = std::make_shared<Kill>();
+    engines->push_back(
+        {[engine](utrace_task* task) { return AttachAlone(task, engine, Events::kQuiesce); },
+         [engine] { engine->DetachEverywhere(); }});
     return true;
   }
   std::string error;

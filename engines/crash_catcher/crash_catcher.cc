@@ -6,17 +6,50 @@
 #include <cstring>
 #include <optional>
 
+#include "core/look.h"
 #include "engines/crash_catcher/fault.h"
 #include "fmt/format.h"
 
 namespace utrace {
+
+// Null where no core is linked: in tests over a fake implementation.
+[[gnu::weak]] TracedTask LookAt(TaskView task);
+
 namespace {
 
 // What is kept for each task.
 struct Watch {
-  // Its fatal signal was reported, or its process's end was, and is passed on when it comes back.
-  bool reported = false;
+  // A signal was put back so that the last word can be had about it.
+  bool asked = false;
 };
+
+// Whether the engine that is being called is the last that has a say about signals of the task.
+bool IsLast(TaskView task) {
+  if (&LookAt == nullptr) return false;
+  const TracedTask seen = LookAt(task);
+  bool after_us = false;
+  for (const AttachedEngine& engine : seen.engines) {
+    const Events heard = engine.events & (Events::kSignalAll | Events::kQuiesce);
+    if (after_us && !heard.empty()) return false;
+    after_us = after_us || engine.in_callback;
+  }
+  return after_us;
+}
+
+// Whether `report` is of a signal that ends the process, as engines left it so far, and that the user
+// wants to know of.
+bool IsCrash(const crash::Settings& settings, const SignalReport& report) {
+  if (!report.is_signal()) return false;
+  const SignalAction so_far = report.signal_so_far();
+  if (so_far != SignalAction::kCore && so_far != SignalAction::kTerminate) return false;
+  if (settings.signals.empty()) return so_far == SignalAction::kCore;
+  return settings.signals.contains(report.info().si_signo);
+}
+
+Events CrashEvents(const crash::Settings& settings) {
+  // The default action of a signal that was asked for need not be a core dump.
+  return settings.signals.empty() ? Events::kSignalCore : Events::kSignalCore | Events::kSignalTerm;
+}
 
 class CrashCatcherInstance final : public EngineInstance {
  public:
@@ -26,7 +59,10 @@ class CrashCatcherInstance final : public EngineInstance {
         messages_(std::move(messages)),
         reporter_(std::make_shared<crash::Reporter>(settings, directory_fd, messages_)),
         engine_(std::make_shared<CrashCatcher>(settings, reporter_)) {}
-  ~CrashCatcherInstance() override { engine_->DetachEverywhere(); }
+  ~CrashCatcherInstance() override {
+    engine_->LeaveEverywhere();
+    reporter_->Cancel();
+  }
 
   int Attach(utrace_task* task) override {
     Result<Attachment> attachment =
@@ -39,7 +75,7 @@ class CrashCatcherInstance final : public EngineInstance {
 
   std::vector<std::string> Finish() override {
     // Those that a report holds stay held by the reporter until it is finished.
-    engine_->DetachEverywhere();
+    engine_->LeaveEverywhere();
     reporter_->Finish();
     std::vector<std::string> problems;
     const LineWriter::Trouble trouble = messages_->Finish();
@@ -58,10 +94,34 @@ class CrashCatcherInstance final : public EngineInstance {
 
 }  // namespace
 
+SignalResult LastWord::OnSignal(SignalReport& report) {
+  if (!report.is_signal()) return Action::kResume;
+  return Decide(report).With(Action::kDetach);
+}
+
+SignalResult LastWord::Decide(SignalReport& report) {
+  if (!IsCrash(settings_, report) ||
+      reporter_->OnCrash(report.task(), report.info()) == crash::Reporter::Answer::kRefused) {
+    return Action::kResume;
+  }
+  // Until the report is finished, or one about the same process.
+  return SignalResult(SignalAction::kIgnore).Hold();
+}
+
+CrashCatcher::CrashCatcher(const crash::Settings& settings,
+                           std::shared_ptr<crash::Reporter> reporter)
+    : settings_(settings),
+      reporter_(std::move(reporter)),
+      last_word_(std::make_shared<LastWord>(settings_, reporter_)) {}
+
+void CrashCatcher::LeaveEverywhere() {
+  DetachEverywhere();
+  last_word_->DetachEverywhere();
+}
+
 Events CrashCatcher::events() const {
-  Events events = Events::kSignalCore;
-  // Their default need not be a core dump. What a request is disposed of, only the program knows.
-  if (!settings_.signals.empty()) events |= Events::kSignalTerm;
+  Events events = CrashEvents(settings_);
+  // How a program disposes of the signal that asks for a report is its own affair.
   if (settings_.hang_signal != 0) events |= Events::kSignalAll;
   if (settings_.follow) events |= Events::kClone;
   return events;
@@ -75,27 +135,19 @@ SignalResult CrashCatcher::OnSignal(SignalReport& report) {
                                                     crash::Sender(report.info())));
     return SignalAction::kIgnore;
   }
-  const SignalAction so_far = report.signal_so_far();
-  if (so_far != SignalAction::kCore && so_far != SignalAction::kTerminate) return Action::kResume;
-  if (settings_.signals.empty() ? so_far != SignalAction::kCore
-                                : !settings_.signals.contains(number)) {
+  if (!IsCrash(settings_, report) || reporter_->WasReported(report.task())) {
     return Action::kResume;
   }
   Watch& watch = report.State<Watch>();
-  if (watch.reported) {
-    watch.reported = false;
+  if (watch.asked) {
+    watch.asked = false;
     return Action::kResume;
   }
-  switch (reporter_->OnCrash(report.task(), report.info())) {
-    case crash::Reporter::Answer::kReported:
-    case crash::Reporter::Answer::kSibling:
-      watch.reported = true;
-      break;
-    case crash::Reporter::Answer::kBusy:
-      break;
-    case crash::Reporter::Answer::kRefused:
-      return Action::kResume;
-  }
+  if (IsLast(report.task())) return last_word_->Decide(report);
+  auto attached = Attachment::Attach(report.task(), last_word_, CrashEvents(settings_));
+  if (!attached) return last_word_->Decide(report);
+  attached->Leave();
+  watch.asked = true;
   return SignalResult(SignalAction::kIgnore).Hold();
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """crash_catcher over programs that crash in twelve ways, and what it must leave alone."""
 
+import contextlib
 import glob
 import json
 import os
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 CATCH = os.path.abspath(sys.argv.pop(1))
@@ -86,6 +88,37 @@ class CrashTest(unittest.TestCase):
         found = re.search(r"^wait status (\d+)$", said, re.MULTILINE)
         self.assertIsNotNone(found, said)
         return said, int(found[1])
+
+    @contextlib.contextmanager
+    def running(self, name, options):
+        """The program under crash_catcher, killed at the end if it still runs."""
+        command = [CATCH, "-e", f"crash_catcher:dir={self.dir}{options}", "--", program(name)]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            process.stdout.close()
+
+    def wait_for(self, look):
+        """What `look` returns, once that is something."""
+        end = time.monotonic() + DEADLINE
+        while time.monotonic() < end:
+            found = look()
+            if found:
+                return found
+        self.fail(f"waited in vain: {os.listdir(self.dir)}")
+
+    @staticmethod
+    def children(pid):
+        found = []
+        for path in glob.glob(f"/proc/{pid}/task/*/children"):
+            with open(path, encoding="ascii") as file:
+                found += [int(child) for child in file.read().split()]
+        return found
 
     def only(self, pattern):
         found = glob.glob(os.path.join(self.dir, pattern))
@@ -179,11 +212,185 @@ class Threads(CrashTest):
 
 
 class LeftAlone(CrashTest):
+    """The last resort: whatever others do about a signal goes first, and the end stays what it was."""
+
+    def no_report(self, said):
+        self.assertNotIn("crashed by", said)
+        self.assertEqual(os.listdir(self.dir), [])
+
     def test_a_handled_signal_is_no_crash(self):
         said, status = self.catch("handler")
         self.assertEqual(os.WEXITSTATUS(status), 3)
-        self.assertNotIn("crash", said.replace("wait status", ""))
+        self.no_report(said)
+
+    def test_without_a_debugger_it_is_one(self):
+        said, status = self.catch("rescued")
+        self.assertEqual(status, signal.SIGILL)
+        self.assertIn("crashed by SIGILL", said)
+
+    def test_it_yields_to_a_debugger_before_it(self):
+        said, status = self.catch("rescued", before=["drop:SIGILL"])
+        self.assertEqual(os.WEXITSTATUS(status), 4)
+        self.no_report(said)
+
+    def test_it_yields_to_a_debugger_after_it(self):
+        said, status = self.catch("rescued", after=["drop:SIGILL"])
+        self.assertEqual(os.WEXITSTATUS(status), 4)
+        self.no_report(said)
+
+    def seen_by_others(self, place):
+        counted = self.dir + ".count"
+        self.addCleanup(os.unlink, counted)
+        said, status = self.catch("null_pointer", **{place: [f"count:{counted}"]})
+        self.assertEqual(status, signal.SIGSEGV)
+        self.assertIn("crashed by SIGSEGV in set_value", said)
+        with open(counted, encoding="utf-8") as file:
+            return int(file.read())
+
+    def test_engines_before_it_see_the_signal_twice(self):
+        self.assertEqual(self.seen_by_others("before"), 2)
+
+    def test_engines_after_it_have_the_last_word(self):
+        self.assertEqual(self.seen_by_others("after"), 3)
+
+    def test_two_of_its_kind_both_report(self):
+        with tempfile.TemporaryDirectory() as other:
+            _, status = self.catch("null_pointer", after=[f"crash_catcher:dir={other}"])
+            self.assertEqual(status, signal.SIGSEGV)
+            for directory in (self.dir, other):
+                self.assertEqual(sorted(name.rsplit(".", 1)[1] for name in os.listdir(directory)),
+                                 ["core", "txt"])
+
+    def test_threads_that_crash_at_once_make_one_report(self):
+        for _ in range(5):
+            said, status = self.catch("both_crash", ",core=no")
+            self.assertEqual(status, signal.SIGSEGV)
+            self.assertEqual(said.count("crashed by"), 1, said)
+            os.unlink(self.only("*.txt"))
+
+    def test_nothing_stops_a_program_that_does_not_crash(self):
+        said, status = self.catch("quiet")
+        self.assertEqual(status, 0)
+        stops = int(re.search(r"^switches (\d+)$", said, re.MULTILINE)[1])
+        # 100,000 system calls; a page of the program may have had to be read.
+        self.assertLess(stops, 10)
+
+    def test_a_core_dump_of_the_kernel_is_made_as_well(self):
+        # The status tells, whatever becomes of the file.
+        unlimited = lambda: (os.chdir(self.dir),
+                             resource.setrlimit(resource.RLIMIT_CORE,
+                                                (resource.getrlimit(resource.RLIMIT_CORE)[1],) * 2))
+        bare = subprocess.run([program("null_pointer")], preexec_fn=unlimited, check=False,
+                              timeout=DEADLINE)
+        self.assertEqual(bare.returncode, -signal.SIGSEGV)
+        bare_dumps = self.dumps_core([program("null_pointer")], unlimited)
+        _, status = self.catch("null_pointer", limits=unlimited)
+        self.assertEqual(os.WCOREDUMP(status), bare_dumps)
+
+    @staticmethod
+    def dumps_core(command, limits):
+        pid = os.fork()
+        if pid == 0:
+            try:
+                limits()
+                os.execv(command[0], command)
+            finally:
+                os._exit(99)
+        return os.WCOREDUMP(os.waitpid(pid, 0)[1])
+
+
+class Trouble(CrashTest):
+    """Killed meanwhile; no room."""
+
+    def test_killed_when_the_report_begins(self):
+        said, status = self.catch("null_pointer", after=["kill"])
+        self.assertEqual(status, signal.SIGKILL)
+        self.assertIn("was killed", said)
         self.assertEqual(os.listdir(self.dir), [])
+
+    def test_killed_while_the_core_file_is_written(self):
+        with self.running("big", "") as process:
+            partial = self.wait_for(lambda: glob.glob(os.path.join(self.dir, "*.core.partial")))
+            pid = int(re.search(r"-big-(\d+)-", partial[0])[1])
+            os.kill(pid, signal.SIGKILL)
+            said = process.communicate(timeout=DEADLINE)[0].decode()
+        self.assertIn("wait status 9\n", said)
+        self.assertIn("core: none, since the process was killed while it was written", said)
+        self.assertEqual(glob.glob(os.path.join(self.dir, "*.core*")), [])
+        self.only("*.txt")
+
+    def test_no_room_for_the_core_file(self):
+        small = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))
+        said, status = self.catch("null_pointer", limits=small)
+        self.assertEqual(status, signal.SIGSEGV)
+        self.assertRegex(said, r"core: none, since [^ ]*\.core cannot be written: File too large")
+        self.assertEqual([os.path.splitext(name)[1] for name in os.listdir(self.dir)], [".txt"])
+
+    def test_no_room_at_all(self):
+        none = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+        said, status = self.catch("null_pointer", limits=none)
+        self.assertEqual(status, signal.SIGSEGV)
+        self.assertIn("crashed by SIGSEGV in set_value", said)
+        self.assertRegex(said, r"report: none, since [^ ]*\.txt cannot be written: File too large")
+        self.assertEqual(os.listdir(self.dir), [])
+
+
+class Hangs(CrashTest):
+    """Reports without a death."""
+
+    def check_report(self):
+        path = self.wait_for(lambda: glob.glob(os.path.join(self.dir, "hang-*.json")))[0]
+        with open(path, encoding="utf-8") as file:
+            report = json.load(file)
+        self.assertEqual(report["kind"], "hang")
+        self.assertNotIn("signal", report)
+        return report
+
+    def hanging(self, process):
+        """The pid, when both threads wait for a lock."""
+        def look():
+            for child in self.children(process.pid):
+                tasks = glob.glob(f"/proc/{child}/task/*/syscall")
+                calls = []
+                for task in tasks:
+                    with open(task, encoding="ascii") as file:
+                        calls.append(file.read().split()[0])
+                if calls == ["202", "202"]:  # futex, on x86_64
+                    return child
+            return None
+        return self.wait_for(look)
+
+    def check_unharmed(self, process, pid):
+        os.kill(pid, signal.SIGTERM)
+        said = process.communicate(timeout=DEADLINE)[0].decode()
+        # Its handler's status: neither the locks nor the report ended it.
+        self.assertIn(f"wait status {5 << 8}\n", said)
+        return said
+
+    def test_upon_a_signal_that_the_program_does_not_see(self):
+        with self.running("hang", ",on=SIGUSR2,format=json,core=no") as process:
+            pid = self.hanging(process)
+            os.kill(pid, signal.SIGUSR2)
+            report = self.check_report()
+            self.assertIn("SIGUSR2, sent by process", report["trigger"])
+            places = [(place.get("name"), place.get("line")) for thread in report["threads"]
+                      for frame in thread["frames"] for place in frame["functions"]]
+            line = lines_marked("hang.c", "HANG")[0]
+            self.assertEqual(places.count(("lock_in_order", line)), 2)
+            self.check_unharmed(process, pid)
+
+    def test_upon_a_timeout(self):
+        with self.running("hang", ",on=timeout=300ms,format=json") as process:
+            report = self.check_report()
+            self.assertIn("it was watched for 300ms", report["trigger"])
+            self.wait_for(lambda: glob.glob(os.path.join(self.dir, "hang-*.core")))
+            said = self.check_unharmed(process, self.hanging(process))
+        self.assertEqual(said.count("was reported upon"), 1)
+
+    def test_a_program_that_ends_in_time_is_not_reported(self):
+        said, status = self.catch("quiet", ",on=timeout=1m")
+        self.assertEqual(status, 0)
+        self.assertNotIn("reported", said)
 
 
 class Options(CrashTest):

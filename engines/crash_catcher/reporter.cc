@@ -50,8 +50,6 @@ Reporter::Reporter(const Settings& settings, int directory_fd, std::shared_ptr<L
 }
 
 Reporter::~Reporter() {
-  cancelled_ = true;
-  Finish();
   if (directory_fd_ >= 0) close(directory_fd_);
 }
 
@@ -82,9 +80,27 @@ Reporter::Answer Reporter::OnCrash(TaskView task, const siginfo_t& info) {
     Say(fmt::format("{} cannot be held for a report: {}", task.tid(), ErrorText(stopped)));
     return Answer::kRefused;
   }
+  NoteReported(task);
   queue_.push_back(std::move(job));
   changed_.notify_all();
   return Answer::kReported;
+}
+
+void Reporter::NoteReported(TaskView task) {
+  // Those that were reaped make room, now and then.
+  constexpr size_t kSome = 64;
+  if (reported_.size() % kSome == kSome - 1) {
+    std::erase_if(reported_, [](const auto& item) { return !item.second.FindTask(); });
+  }
+  auto pid = PidRef::Find(task.tid());
+  if (pid) reported_[task.tgid()] = std::move(*pid);
+}
+
+bool Reporter::WasReported(TaskView task) {
+  const std::lock_guard lock(mutex_);
+  const auto found = reported_.find(task.tgid());
+  // The number may name another process by now.
+  return found != reported_.end() && !active_.contains(task.tgid()) && found->second.FindTask();
 }
 
 void Reporter::OnRequest(TaskView task, const std::string& trigger) {
@@ -138,6 +154,11 @@ void Reporter::Finish() {
     changed_.notify_all();
   }
   if (thread_.joinable()) thread_.join();
+}
+
+void Reporter::Cancel() {
+  cancelled_ = true;
+  Finish();
 }
 
 void Reporter::Run() {

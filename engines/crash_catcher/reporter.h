@@ -30,7 +30,6 @@ class Reporter {
  public:
   // `directory_fd` is taken over; -1: there is none, and reports go to `messages`.
   Reporter(const Settings& settings, int directory_fd, std::shared_ptr<LineWriter> messages);
-  // Drops what is not finished.
   ~Reporter();
   Reporter(const Reporter&) = delete;
   Reporter& operator=(const Reporter&) = delete;
@@ -44,6 +43,9 @@ class Reporter {
   // In the callback of a thread that gets a fatal signal. Unless refused, its signal is to be put back,
   // to be seen again when the report is finished.
   Answer OnCrash(TaskView task, const siginfo_t& info);
+  // Whether the task's process was reported to crash: then its signals come back from that, or it was
+  // rescued in spite of it. One report tells of one end.
+  bool WasReported(TaskView task);
   // In a callback, for a report without a death; `trigger` says why, for the reader.
   void OnRequest(TaskView task, const std::string& trigger);
 
@@ -51,8 +53,11 @@ class Reporter {
   // for settings.hang_timeout. Only with that setting.
   void WatchForHang(TaskView task);
 
-  // Waits until all reports that were begun are finished. No other is begun.
+  // Waits until all reports that were begun are finished. No other is begun. To be called, or Cancel,
+  // before the end of this object, and not in a callback.
   void Finish();
+  // The same, but what takes long is dropped.
+  void Cancel();
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -71,6 +76,8 @@ class Reporter {
   };
 
   void Run();
+  // With mutex_ held.
+  void NoteReported(TaskView task);
   // With mutex_ held, which it gives up meanwhile.
   void ServeTimeout(std::unique_lock<std::mutex>& lock);
   std::shared_ptr<Job> StopForTimeout(const Watched& watched) const;
@@ -91,6 +98,7 @@ class Reporter {
   bool finishing_ = false;
   std::deque<std::shared_ptr<Job>> queue_;
   std::map<pid_t, std::shared_ptr<Job>> active_;  // queued or being worked on, by process
+  std::map<pid_t, PidRef> reported_;              // the thread that crashed, by process
   std::vector<Watched> watched_;
 
   std::thread thread_;
