@@ -13,6 +13,7 @@
 #include <optional>
 
 #include "cli/engine_specs.h"
+#include "cli/printable.h"
 #include "cli/version.h"
 #include "core/linux/fd.h"
 #include "fmt/core.h"
@@ -25,7 +26,9 @@ using linux_host::Fd;
 using server::Client;
 using server::Reply;
 
-void Complain(const std::string& text) { fputs(("utrace attach: " + text + "\n").c_str(), stderr); }
+void Complain(const std::string& text) {
+  fputs(("utrace attach: " + Printable(text) + "\n").c_str(), stderr);
+}
 
 // A line on a terminal that is written over, for what takes long.
 class Progress {

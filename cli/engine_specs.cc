@@ -40,6 +40,19 @@ void AddOption(std::string* spec, std::string_view key, std::string_view value) 
   *spec += fmt::format("{}{}={}", has_options ? "," : ":", key, value);
 }
 
+// Whether -o may be meant for it: it has the option, and no value yet. What is malformed or unknown counts:
+// it is complained about when it is made.
+bool WantsOutput(const std::string& spec) {
+  std::string ignored;
+  const std::optional<EngineSpec> parsed = ParseEngineSpec(spec, &ignored);
+  if (!parsed) return true;
+  if (parsed->options.Find("output") != nullptr) return false;
+  const std::optional<EngineChoice> choice = ChooseEngine(spec, &ignored);
+  if (!choice) return true;
+  const auto& options = choice->info->options;
+  return std::ranges::find(options, "output", &OptionInfo::key) != options.end();
+}
+
 // Empty, or why not.
 std::string MakeOne(server::Client& client, const std::string& spec) {
   std::string error;
@@ -85,9 +98,7 @@ std::vector<std::string> EngineSpecs(const std::vector<std::string>& engines,
 
   std::string* wanting = nullptr;
   for (std::string& spec : specs) {
-    std::string ignored;  // a malformed one is complained about when it is made
-    const std::optional<EngineSpec> parsed = ParseEngineSpec(spec, &ignored);
-    if (parsed && parsed->options.Find("output") != nullptr) continue;
+    if (!WantsOutput(spec)) continue;
     if (wanting != nullptr) {
       *error = fmt::format(
           "-o {}: more than one engine has no output of its own ({} and {}); give each one with -e "
@@ -98,7 +109,7 @@ std::vector<std::string> EngineSpecs(const std::vector<std::string>& engines,
     wanting = &spec;
   }
   if (wanting == nullptr) {
-    *error = fmt::format("-o {}: every engine has an output of its own; leave -o out", output);
+    *error = fmt::format("-o {}: no engine wants it: each has an output of its own", output);
     return {};
   }
   AddOption(wanting, "output", Escaped(output));

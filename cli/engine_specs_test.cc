@@ -24,6 +24,8 @@ TEST(EngineSpecs, FillsInTheDefault) {
 TEST(EngineSpecs, GivesTheOutputToTheOneWithout) {
   EXPECT_EQ(Specs({"x:follow=no"}, "a.log"), "x:follow=no,output=a.log ");
   EXPECT_EQ(Specs({"x:output=b", "y"}, "a.log"), "x:output=b y:output=a.log ");
+  EXPECT_EQ(Specs({"crash_catcher", "syscall_log"}, "a.log"),
+            "crash_catcher syscall_log:output=a.log ");
   EXPECT_EQ(Specs({"x"}, "a,b\\c"), "x:output=a\\,b\\\\c ");
 }
 
@@ -32,7 +34,7 @@ TEST(EngineSpecs, RefusesAnOutputForSeveralOrNone) {
             "[-o a.log: more than one engine has no output of its own (x and y); give each one "
             "with -e ENGINE:output=FILE]");
   EXPECT_EQ(Specs({"x:output=b"}, "a.log"),
-            "[-o a.log: every engine has an output of its own; leave -o out]");
+            "[-o a.log: no engine wants it: each has an output of its own]");
 }
 
 }  // namespace

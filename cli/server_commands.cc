@@ -8,6 +8,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "cli/printable.h"
 #include "cli/task_tree.h"
 #include "cli/version.h"
 #include "engines/registry.h"
@@ -57,7 +58,7 @@ class Errand {
 
   void Complain(const std::string& text) {
     failed_ = true;
-    fputs(fmt::format("utrace {}: {}\n", command_, text).c_str(), stderr);
+    fputs(fmt::format("utrace {}: {}\n", command_, Printable(text)).c_str(), stderr);
   }
   void Refuse(pid_t target, const std::string& why) {
     Complain(fmt::format("{}: {}", target, why));
@@ -75,7 +76,8 @@ class Errand {
       items_.push_back(reply.item);
     } else if (reply.kind == Reply::Kind::kNote) {
       const std::string about = reply.pid != 0 ? fmt::format("{} ", reply.pid) : "";
-      fputs(fmt::format("utrace {}: {}{}\n", command_, about, reply.text).c_str(), stderr);
+      fputs(fmt::format("utrace {}: {}{}\n", command_, about, Printable(reply.text)).c_str(),
+            stderr);
     }
   }
 
@@ -128,22 +130,36 @@ int RunControl(const ControlArguments& arguments) {
   return errand.status();
 }
 
-int RunEngines(const EnginesArguments& arguments) {
+std::string EngineList(const std::string& indent) {
+  constexpr size_t kUsageWidth = 22;
   std::string text;
+  for (const EngineInfo& engine : Engines()) {
+    text += fmt::format("{}{:<14}  {}\n", indent, engine.name, engine.summary);
+    for (const OptionInfo& option : engine.options) {
+      const std::string usage = fmt::format("{}={}", option.key, option.values);
+      // Where the usage is long, the summary has a line of its own.
+      const std::string gap =
+          usage.size() <= kUsageWidth
+              ? std::string(kUsageWidth + 2 - usage.size(), ' ')
+              : fmt::format("\n{}{}", indent, std::string(kUsageWidth + 4, ' '));
+      text += fmt::format("{}  {}{}{}\n", indent, usage, gap, option.summary);
+    }
+  }
+  return text;
+}
+
+int RunEngines(const EnginesArguments& arguments) {
+  if (!arguments.json) return Print("engines", EngineList("")) ? 0 : 1;
   nlohmann::json all = nlohmann::json::array();
   for (const EngineInfo& engine : Engines()) {
     nlohmann::json options = nlohmann::json::array();
-    text += fmt::format("{:<16}{}\n", engine.name, engine.summary);
     for (const OptionInfo& option : engine.options) {
-      const std::string usage = fmt::format("{}={}", option.key, option.values);
-      text += fmt::format("  {:<24}{}\n", usage, option.summary);
       options.push_back(
           {{"key", option.key}, {"values", option.values}, {"summary", option.summary}});
     }
     all.push_back({{"name", engine.name}, {"summary", engine.summary}, {"options", options}});
   }
-  if (arguments.json) text = nlohmann::json{{"engines", all}}.dump(2) + "\n";
-  return Print("engines", text) ? 0 : 1;
+  return Print("engines", nlohmann::json{{"engines", all}}.dump(2) + "\n") ? 0 : 1;
 }
 
 int RunServe(const ServeArguments& arguments) {

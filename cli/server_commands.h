@@ -36,6 +36,9 @@ struct ControlArguments {
 };
 int RunControl(const ControlArguments& arguments);
 
+// The engines that are built in, and their options, as text; each line begins with `indent`.
+std::string EngineList(const std::string& indent);
+
 struct EnginesArguments {
   bool json = false;
 };

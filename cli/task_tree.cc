@@ -1,8 +1,11 @@
 #include "cli/task_tree.h"
 
+#include <array>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <utility>
 
+#include "cli/printable.h"
 #include "fmt/core.h"
 
 namespace utrace::cli {
@@ -48,6 +51,31 @@ std::string State(const Json& task) {
   return state;
 }
 
+// "; changed 2 calls, of which 1 aborted; overruled 3 times" (docs/sharing.md).
+std::string Changes(const Json& engine) {
+  const Json changes = engine.value("changes", Json::object());
+  constexpr std::array<std::pair<const char*, const char*>, 4> kKinds = {{
+      {"signals", "{} signals"},
+      {"calls", "{} calls"},
+      {"registers", "registers {} times"},
+      {"memory", "memory {} times"},
+  }};
+  std::string text;
+  for (const auto& [key, pattern] : kKinds) {
+    const unsigned count = changes.value(key, 0U);
+    if (count == 0) continue;
+    text += text.empty() ? "; changed " : ", ";
+    text += fmt::format(fmt::runtime(pattern), count);
+  }
+  if (const unsigned aborts = changes.value("aborts", 0U); aborts != 0) {
+    text += fmt::format("; aborted {} calls", aborts);
+  }
+  if (const unsigned overruled = changes.value("overruled", 0U); overruled != 0) {
+    text += fmt::format("; overruled {} times", overruled);
+  }
+  return text;
+}
+
 struct Row {
   std::string head;  // what follows the thread's number
   std::vector<std::string> engines;
@@ -55,14 +83,14 @@ struct Row {
 };
 
 Row MakeRow(const Json& task) {
-  Row row{.head = fmt::format("{}  {}  {}", task.value("command", ""), State(task),
+  Row row{.head = fmt::format("{}  {}  {}", Printable(task.value("command", "")), State(task),
                               task.value("status", "")),
           .engines = {}};
   for (const Json& engine : task.value("engines", Json::array())) {
     const Json client = engine.value("client", Json::object());
-    row.engines.push_back(fmt::format("{} of utrace {} (pid {})  {}", EngineName(engine),
-                                      client.value("command", "?"), client.value("pid", 0),
-                                      Joined(engine.value("events", Json::array()))));
+    row.engines.push_back(fmt::format(
+        "{} of utrace {} (pid {})  {}{}", EngineName(engine), client.value("command", "?"),
+        client.value("pid", 0), Joined(engine.value("events", Json::array())), Changes(engine)));
   }
   return row;
 }
@@ -91,7 +119,7 @@ std::string TaskTree(const std::vector<std::string>& items) {
   std::map<int, Process> processes;
   for (const Json& task : Parse(items)) {
     Process& process = processes[task.value("pid", 0)];
-    process.command = task.value("process", "");
+    process.command = Printable(task.value("process", ""));
     const int tid = task.value("tid", 0);
     Row row = MakeRow(task);
     if (!process.entries.empty() && process.entries.back().row == row) {

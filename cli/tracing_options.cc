@@ -4,7 +4,6 @@
 
 #include <limits>
 
-#include "engines/registry.h"
 #include "fmt/core.h"
 
 namespace utrace::cli {
@@ -115,22 +114,11 @@ directory. Only its own user can use it.
 
 Exit status: 0 ended; 1 there is a server already, it cannot work, or a signal ended it; 2 wrong use.)";
 
-std::string EngineList() {
-  std::string text = "\nEngines:\n";
-  for (const EngineInfo& engine : Engines()) {
-    text += fmt::format("  {:<14}{}\n", engine.name, engine.summary);
-    for (const OptionInfo& option : engine.options) {
-      text += fmt::format("    {:<22}{}\n", fmt::format("{}={}", option.key, option.values),
-                          option.summary);
-    }
-  }
-  return text;
-}
-
 void AddTargets(CLI::App* app, std::vector<pid_t>* targets, bool required) {
-  CLI::Option* const option = app->add_option("TARGET", *targets, "process ids, or thread ids")
-                                  ->check(CLI::Range(1, std::numeric_limits<pid_t>::max()))
-                                  ->type_name("");
+  CLI::Option* const option =
+      app->add_option("TARGET", *targets, "process ids, or thread ids")
+          ->check(CLI::Range(1, std::numeric_limits<pid_t>::max()).description(""))
+          ->type_name("");
   if (required) option->required();
 }
 
@@ -168,7 +156,7 @@ void TracingCommands::AddRun(CLI::App& app) {
   AddEngineOptions(run_app_, &run_);
   // `utrace run ls -l` is understood too.
   run_app_->prefix_command();
-  run_app_->footer(EngineList() + kRunFooter);
+  run_app_->footer("\nEngines:\n" + EngineList("  ") + kRunFooter);
 }
 
 void TracingCommands::AddAttach(CLI::App& app) {
@@ -181,7 +169,7 @@ void TracingCommands::AddAttach(CLI::App& app) {
   AddForce(attach_app_, &attach_.force);
   attach_app_->add_flag("-q,--quiet", attach_.quiet,
                         "do not say that it has attached and detached");
-  attach_app_->footer(EngineList() + kAttachFooter);
+  attach_app_->footer("\nEngines:\n" + EngineList("  ") + kAttachFooter);
 }
 
 void TracingCommands::AddDetach(CLI::App& app) {

@@ -45,8 +45,16 @@ std::string StateOf(const TracedTask& task) {
   return wanted ? "stopping" : "running";
 }
 
+Json DescribeChanges(const ChangeCounts& changes) {
+  return {{"signals", changes.signals}, {"calls", changes.calls},
+          {"aborts", changes.aborts},   {"registers", changes.registers},
+          {"memory", changes.memory},   {"overruled", changes.overruled}};
+}
+
 Json DescribeEngine(const AttachedEngine& engine) {
-  Json json = {{"events", NamesOf(engine.events)}, {"stops", engine.stops}};
+  Json json = {{"events", NamesOf(engine.events)},
+               {"stops", engine.stops},
+               {"changes", DescribeChanges(engine.changes)}};
   const EngineOwner* const owner = ToEngineOwner(engine.owner.get());
   if (owner == nullptr) return json;
   const EngineOwner::About& about = owner->about();

@@ -101,6 +101,56 @@ class TwoTerminals(TracingTest):
         self.assertEqual(self.end_program(), 0)
 
 
+class LogAndCatcher(TracingTest):
+    """A log from one terminal, a crash catcher from another."""
+
+    def setUp(self):
+        super().setUp()
+        os.mkdir(self.path("crashes"))
+        self.program, self.pid = self.start_traced_program("-o", self.path("log"))
+        self.ask(self.program)
+        self.catcher = self.attach("-e", "crash_catcher:dir=" + self.path("crashes"), self.pid)
+        self.ask(self.program)
+
+    def crash(self):
+        self.program.stdin.write("crash\n")
+        self.program.stdin.close()
+
+    def reports(self):
+        return "".join(self.read("crashes/" + name) for name in os.listdir(self.path("crashes"))
+                       if name.endswith(".txt"))
+
+    def test_both_see_the_crash(self):
+        threads = self.ps(self.pid)
+        self.assertEqual(sorted(threads), threads_of(self.pid))
+        for thread in threads.values():
+            self.assertLessEqual({"syscall_log", "crash_catcher"},
+                                 {engine["name"] for engine in thread["engines"]})
+        self.crash()
+        self.assertEqual(self.program.wait(timeout=DEADLINE), -signal.SIGABRT)
+        self.assertEqual(self.catcher.wait(timeout=DEADLINE), 0, self.catcher.stderr.read())
+        self.assertIn("+++ killed by SIGABRT", self.read("log"))
+        self.assertIn("SIGABRT", self.reports())
+
+    def test_the_catcher_outlives_the_log(self):
+        self.program.kill()
+        self.program.wait(timeout=DEADLINE)
+        self.ask(self.program)
+        self.crash()
+        self.assertEqual(self.catcher.wait(timeout=DEADLINE), 0, self.catcher.stderr.read())
+        self.assertIn("SIGABRT", self.reports())
+
+    def test_the_log_outlives_the_catcher(self):
+        self.catcher.kill()
+        self.catcher.wait(timeout=DEADLINE)
+        self.ask(self.program)
+        self.crash()
+        self.assertEqual(self.program.wait(timeout=DEADLINE), -signal.SIGABRT)
+        self.assertEqual(self.read("log").count(" getppid("), 6)
+        self.assertIn("+++ killed by SIGABRT", self.read("log"))
+        self.assertEqual(os.listdir(self.path("crashes")), [])
+
+
 class Attach(TracingTest):
     def setUp(self):
         super().setUp()

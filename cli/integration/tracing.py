@@ -34,6 +34,8 @@ for line in sys.stdin:
         add()
     if line == "main\\n":
         os.getppid()
+    if line == "crash\\n":
+        os.abort()
     if line == "fork\\n":
         pid = os.fork()
         if pid == 0:
