@@ -53,8 +53,9 @@ class Progress {
 
 class Attaching {
  public:
-  Attaching(Client& client, const AttachArguments& arguments, size_t engines)
-      : client_(client), arguments_(arguments), engines_left_(engines) {}
+  // `progress` is that of the whole command.
+  Attaching(Client& client, const AttachArguments& arguments, size_t engines, Progress& progress)
+      : client_(client), arguments_(arguments), engines_left_(engines), progress_(progress) {}
 
   // Until all is over; the exit status.
   int Run(int signals) {
@@ -165,7 +166,7 @@ class Attaching {
   Client& client_;
   const AttachArguments& arguments_;
   size_t engines_left_;
-  Progress progress_;
+  Progress& progress_;
   std::string why_gone_;
   bool attached_ = false;
   bool ending_ = false;
@@ -176,6 +177,7 @@ class Attaching {
 }  // namespace
 
 int RunAttach(const AttachArguments& arguments) {
+  Progress progress;
   std::string error;
   const std::vector<std::string> specs =
       WithoutOwnFollowing(EngineSpecs(arguments.engines, arguments.output, &error));
@@ -195,7 +197,7 @@ int RunAttach(const AttachArguments& arguments) {
     Complain(error);
     return 1;
   }
-  return Attaching(*client, arguments, specs.size()).Run(signals.get());
+  return Attaching(*client, arguments, specs.size(), progress).Run(signals.get());
 }
 
 }  // namespace utrace::cli

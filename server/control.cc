@@ -1,6 +1,7 @@
 #include "server/control.h"
 
 #include <fmt/core.h>
+#include <fmt/format.h>
 #include <seccomp.h>
 
 #include <algorithm>
@@ -8,8 +9,11 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdlib>
+#include <map>
 #include <mutex>
 #include <set>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "core/engine.h"
@@ -97,14 +101,14 @@ const AttachedEngine* FindStop(const TracedTask& task) {
   return found == task.engines.end() ? nullptr : &*found;
 }
 
-// "in the system call read", or where else it is.
-std::string WhereItIs(TaskView task) {
+// "the system call read"; empty if it is in none.
+std::string SystemCallOf(TaskView task) {
   utrace_current_syscall call{};
-  if (utrace_task_current_syscall(task.get(), &call) != 0 || call.number < 0) return "busy";
+  if (utrace_task_current_syscall(task.get(), &call) != 0 || call.number < 0) return "";
   char* const name =
       seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, static_cast<int>(call.number));
-  std::string text = name != nullptr ? fmt::format("in the system call {}", name)
-                                     : fmt::format("in system call {}", call.number);
+  std::string text = name != nullptr ? fmt::format("the system call {}", name)
+                                     : fmt::format("system call {}", call.number);
   free(name);  // libseccomp allocates it
   return text;
 }
@@ -146,18 +150,42 @@ std::vector<TaskRef> VisitTargets(
   return done;
 }
 
+// What keeps threads from stopping: a line for each process.
+void TellLate(const std::vector<TaskRef>& tasks, const std::set<pid_t>& late, Answer& answer) {
+  struct Waiting {
+    size_t threads = 0;
+    pid_t first = 0;
+    std::set<std::string> calls;
+  };
+  std::map<pid_t, Waiting> processes;
+  for (const TaskRef& task : tasks) {
+    if (!late.contains(task.tid()) || LookAt(task).held) continue;
+    Waiting& waiting = processes[task.tgid()];
+    if (waiting.threads++ == 0) waiting.first = task.tid();
+    const std::string call = SystemCallOf(task);
+    waiting.calls.insert(call.empty() ? "something else" : call);
+  }
+  for (const auto& [process, waiting] : processes) {
+    const bool one = waiting.threads == 1;
+    const pid_t id = one ? waiting.first : process;
+    answer.Note(id, fmt::format("{} in {} and {} when that ends; utrace interrupt {} stops {} now",
+                                one ? "is" : fmt::format("has {} threads", waiting.threads),
+                                fmt::join(waiting.calls, ", "), one ? "stops" : "stop", id,
+                                one ? "it" : "them"));
+  }
+}
+
 void Stop(const ControlRequest& request, const ClientIdentity& client,
           const MakeOwnerFunction& make_owner, Answer& answer) {
   const auto owner = make_owner(Kind::kStop, "stop");
   const auto engine = std::make_shared<StopEngine>();
   std::vector<pid_t> awaited;
+  std::map<std::pair<pid_t, std::string>, size_t> stopped;  // by process, and who stopped it
   const std::vector<TaskRef> tasks =
       VisitTargets(request, client, answer, [&](const TaskRef& task, std::string*) {
         const TracedTask seen = LookAt(task);
         if (const AttachedEngine* stop = FindStop(seen)) {
-          answer.Note(task.tid(),
-                      fmt::format("is stopped already, by {}",
-                                  ToEngineOwner(stop->owner.get())->about().client.Describe()));
+          ++stopped[{task.tgid(), ToEngineOwner(stop->owner.get())->about().client.Describe()}];
           return 0;
         }
         const OwnerScope scope(owner.get());
@@ -167,12 +195,11 @@ void Stop(const ControlRequest& request, const ClientIdentity& client,
         return 0;
       });
   const std::vector<pid_t> late = engine->arrivals().Wait(awaited);
-  for (const TaskRef& task : tasks) {
-    if (std::ranges::find(late, task.tid()) == late.end() || LookAt(task).held) continue;
-    answer.Note(task.tid(),
-                fmt::format("is {}, and stops when that ends; utrace interrupt {} stops it now",
-                            WhereItIs(task), task.tid()));
+  for (const auto& [what, threads] : stopped) {
+    answer.Note(what.first, fmt::format("has {} {} stopped already, by {}", threads,
+                                        threads == 1 ? "thread" : "threads", what.second));
   }
+  TellLate(tasks, {late.begin(), late.end()}, answer);
   answer.Done(tasks.size());
 }
 

@@ -241,7 +241,6 @@ void Server::AddConnection(Fd socket) {
     Log(fmt::format("user {} was turned away", peer.uid));
     return;
   }
-  had_client_ = true;
   const uint64_t id = next_id_++;
   Connection connection{
       .id = id, .pid = peer.pid, .outbox = std::make_shared<Outbox>(std::move(socket))};
@@ -347,6 +346,7 @@ bool Server::SayHello(Connection& connection, const Hello& hello, std::vector<Fd
   connection.session = std::make_unique<Session>(
       shared_, connection.id, ClientIdentity{.pid = connection.pid, .command = hello.command},
       connection.outbox, std::move(descriptors[0]));
+  had_client_ = true;
   Log(fmt::format("{} is here", connection.session->client().Describe()));
   return true;
 }

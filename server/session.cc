@@ -91,7 +91,11 @@ void Session::Run() {
     FinishIdle();
   }
   StopFollowing();
-  for (const auto& served : engines_) Finish(*served);
+  for (const auto& served : engines_) {
+    Finish(*served);
+    const OwnerScope scope(served->owner.get());
+    served->instance.reset();
+  }
   // What the host still has to put right about a task it lets go, it does while we live.
   linux_host::AwaitReleased();
   ended_ = true;

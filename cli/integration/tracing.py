@@ -109,14 +109,16 @@ class TracingTest(unittest.TestCase):
 
     def start(self, *command, **kwargs):
         """A process with pipes, that is killed at the end of the test if it still runs."""
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE, text=True, **kwargs)
+        kwargs.setdefault("stderr", subprocess.PIPE)
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                   **kwargs)
 
         def end():
             process.kill()
             process.wait()
             for pipe in (process.stdin, process.stdout, process.stderr):
-                pipe.close()
+                if pipe:
+                    pipe.close()
 
         self.addCleanup(end)
         return process

@@ -118,7 +118,8 @@ int LinuxTask::Seize(std::string* error) {
   exit_reported_ = false;
   lane->Add(this);
   host.NoteAdded(lane, tgid_);
-  siblings_ = ThreadsOf(tgid_).size() > 1;
+  // The list is long where it matters, so that it is read once for a process and not for each thread.
+  siblings_ = tid() != tgid_ || ThreadsOf(tgid_).size() > 1;
   if (tid() == tgid_) {
     Fd pidfd = OpenPidfd(tid(), host.features().thread_pidfds);
     if (pidfd.valid() && host.features().thread_pidfds) {
