@@ -7,6 +7,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,26 +15,11 @@ import tempfile
 import time
 import unittest
 
+from crash_kinds import DEADLINE, KINDS, backtrace
+
 CATCH = os.path.abspath(sys.argv.pop(1))
 PROGRAMS = os.path.abspath(os.path.dirname(sys.argv.pop(1)))
 SOURCES = os.path.abspath(os.path.dirname(sys.argv.pop(1)))
-DEADLINE = 120  # seconds; a guard against hanging
-
-# Program: signal, function, source, and the functions of the backtrace up to main or the thread's start.
-KINDS = {
-    "null_pointer": ("SIGSEGV", "set_value", "null_pointer.c"),
-    "stack_overflow": ("SIGSEGV", "descend", "stack_overflow.c"),
-    "abort": ("SIGABRT", "check", "abort.c"),
-    "division": ("SIGFPE", "average", "division.c"),
-    "illegal_instruction": ("SIGILL", "unreachable", "illegal_instruction.c"),
-    "bus_error": ("SIGBUS", "last_byte", "bus_error.c"),
-    "double_free": ("SIGABRT", "drop", "double_free.c"),
-    "uncaught_exception": ("SIGABRT", "shop::Order::Check() const", "uncaught_exception.cc"),
-    "stack_smash": ("SIGABRT", "copy", "stack_smash.c"),
-    "second_thread": ("SIGSEGV", "read_through", "second_thread.c"),
-    "static_program": ("SIGSEGV", "set_value", "null_pointer.c"),
-    "stripped": ("SIGSEGV", "set_value", "null_pointer.c"),
-}
 
 # A sentence that the explanation must have.
 EXPLANATIONS = {
@@ -56,16 +42,13 @@ def lines_marked(source, mark):
         return [number for number, line in enumerate(file, 1) if f"// {mark}" in line]
 
 
-def backtrace(*arguments):
-    """The functions of gdb's backtrace, innermost first."""
-    result = subprocess.run(
-        ["gdb", "-nx", "-batch", "-iex", "set debuginfod enabled off", *arguments],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        timeout=DEADLINE, check=True)
-    shown = result.stdout.decode(errors="replace")
-    # The frame that it stops at may be shown before the backtrace.
-    return re.findall(r"^#\d+ +(?:0x[0-9a-f]+ in )?([^(]+?) ?\(", shown[shown.rfind("\n#0 "):],
-                      re.MULTILINE)
+def proc_file(path):
+    """What it holds; nothing if its thread is gone."""
+    try:
+        with open(path, encoding="ascii") as file:
+            return file.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 class CrashTest(unittest.TestCase):
@@ -116,8 +99,7 @@ class CrashTest(unittest.TestCase):
     def children(pid):
         found = []
         for path in glob.glob(f"/proc/{pid}/task/*/children"):
-            with open(path, encoding="ascii") as file:
-                found += [int(child) for child in file.read().split()]
+            found += [int(child) for child in proc_file(path).split()]
         return found
 
     def only(self, pattern):
@@ -198,9 +180,22 @@ class Threads(CrashTest):
         self.assertIn(places["work_for_ever"], lines_marked("second_thread.c", "WORKER"))
         self.assertIn("main", places)
 
+    def test_a_thread_that_does_not_stop_holds_up_nobody_for_long(self):
+        _, status = self.catch("stuck_thread", ",format=json")
+        self.assertEqual(status, signal.SIGABRT)
+        problems = [thread.get("problem") for thread in self.report()["threads"]]
+        self.assertEqual(len(problems), 2)
+        self.assertIsNone(problems[0])
+        self.assertRegex(problems[1], r"^it does not stop: [A-Z] \(.*\)")
+        self.only("*.core")
+
     def test_the_core_file_has_all_threads(self):
         self.catch("second_thread")
         core = self.only("*.core")
+        # Of three stacks of 8 MiB little was touched.
+        status = os.stat(core)
+        self.assertGreater(status.st_size, 24 << 20)
+        self.assertLess(status.st_blocks * 512, status.st_size / 2)
         result = subprocess.run(
             ["gdb", "-nx", "-batch", "-ex", "thread apply all bt", program("second_thread"), core],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
@@ -209,6 +204,39 @@ class Threads(CrashTest):
         for function in ("read_through", "wait_for_ever", "work_for_ever", "main"):
             self.assertIn(f"{function} (", shown)
         self.assertEqual(len(re.findall(r"^Thread \d", shown, re.MULTILINE)), 4)
+
+
+class Names(CrashTest):
+    """Where the names are not where one looks first."""
+
+    def test_without_symbols_the_place_can_be_looked_up(self):
+        # Not beside its debug information.
+        bare = os.path.join(self.dir, "bare")
+        shutil.copy(program("stripped"), bare)
+        self.catch(bare, ",format=json,core=no")
+        frames = self.report()["threads"][0]["frames"]
+        self.assertNotIn("name", frames[0]["functions"][0])
+        self.assertIn("build_id", frames[0])
+        result = subprocess.run(
+            ["addr2line", "-f", "-e", program("null_pointer"), frames[0]["module_offset"]],
+            stdout=subprocess.PIPE, check=True, timeout=DEADLINE)
+        function, place = result.stdout.decode().split()[:2]
+        self.assertEqual(function, "set_value")
+        self.assertEqual(int(place.split(":")[1]), lines_marked("null_pointer.c", "CRASH")[0])
+
+    def test_of_a_call_to_nowhere_the_caller_is_named(self):
+        said, _ = self.catch("null_call", ",format=json,core=no")
+        self.assertRegex(said, "in no code, at 0x0, called from apply at ")
+        functions = [frame["functions"][0] for frame in self.report()["threads"][0]["frames"]]
+        self.assertEqual([place.get("name") for place in functions[:3]], [None, "apply", "main"])
+        self.assertEqual(functions[1]["line"], lines_marked("null_call.c", "CALL")[0])
+
+    def test_of_a_program_whose_file_was_deleted(self):
+        copy = os.path.join(self.dir, "copy")
+        shutil.copy(program("deleted"), copy)
+        said, _ = self.catch(copy, ",format=json,core=no")
+        self.assertIn("touch at ", said)
+        self.assertTrue(self.report()["executable"].endswith(" (deleted)"))
 
 
 class LeftAlone(CrashTest):
@@ -351,10 +379,7 @@ class Hangs(CrashTest):
         def look():
             for child in self.children(process.pid):
                 tasks = glob.glob(f"/proc/{child}/task/*/syscall")
-                calls = []
-                for task in tasks:
-                    with open(task, encoding="ascii") as file:
-                        calls.append(file.read().split()[0])
+                calls = [proc_file(task).split(" ")[0] for task in tasks]
                 if calls == ["202", "202"]:  # futex, on x86_64
                     return child
             return None
@@ -401,6 +426,19 @@ class Options(CrashTest):
         subprocess.run(["zstd", "-q", "-d", packed, "-o", core], check=True, timeout=DEADLINE)
         self.assertEqual(backtrace("-ex", "bt", program("null_pointer"), core),
                          ["set_value", "visit", "main"])
+
+    def test_the_program_chooses_what_goes_into_its_core_file(self):
+        def choose(bits):
+            with open("/proc/self/coredump_filter", "w", encoding="ascii") as file:
+                file.write(bits)
+        sizes = []
+        for bits in ("0", "0x33", "0x3f"):
+            self.catch("null_pointer", limits=lambda bits=bits: choose(bits))
+            core = self.only("*.core")
+            sizes.append(os.stat(core).st_size)
+            shutil.rmtree(self.dir)
+            os.mkdir(self.dir)
+        self.assertEqual(sizes, sorted(set(sizes)), "nothing, the default, and files as well")
 
     def test_the_environment_is_shown_only_if_asked_for(self):
         os.environ["CRASH_TEST_SECRET"] = "visible"

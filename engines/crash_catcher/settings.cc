@@ -1,6 +1,8 @@
 #include "engines/crash_catcher/settings.h"
 
+#include <algorithm>
 #include <charconv>
+#include <csignal>
 #include <string_view>
 
 #include "engines/crash_catcher/fault.h"
@@ -25,9 +27,9 @@ std::optional<std::chrono::milliseconds> ParseTime(std::string_view text) {
 }
 
 bool ParseSignals(std::string_view text, std::set<int>* signals, std::string* error) {
-  while (!text.empty()) {
-    const size_t end = text.find('+');
-    const std::string_view name = text.substr(0, end);
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find('+', begin), text.size());
+    const std::string_view name = text.substr(begin, end - begin);
     const int number = SignalNumber(name);
     if (number == 0 || number == SIGKILL || number == SIGSTOP) {
       *error = fmt::format("signals={}: \"{}\" is no signal that can be caught; write SEGV+ABRT",
@@ -35,7 +37,7 @@ bool ParseSignals(std::string_view text, std::set<int>* signals, std::string* er
       return false;
     }
     signals->insert(number);
-    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    begin = end + 1;
   }
   return true;
 }
@@ -122,11 +124,11 @@ std::optional<Settings> ParseSettings(const Options& options, std::string* error
     settings.core = Settings::Core::kNo;
   }
   if (const std::string* value = options.Find("signals")) {
-    if (!ParseSignals(*value, &settings.signals, error)) return std::nullopt;
-    if (settings.signals.empty()) {
+    if (value->empty()) {
       *error = "signals=: names no signal; write SEGV+ABRT";
       return std::nullopt;
     }
+    if (!ParseSignals(*value, &settings.signals, error)) return std::nullopt;
   }
   if (const std::string* value = options.Find("on")) {
     if (!ParseOn(*value, &settings, error)) return std::nullopt;

@@ -4,10 +4,11 @@
 #include <unistd.h>
 
 static pthread_barrier_t all_there;
+static volatile int waiting;
 static volatile long work;
 
 __attribute__((noinline)) static void wait_for_ever(void) {
-  for (;;) pause();  // WAITER
+  for (waiting = 1;; waiting = 2) pause();  // WAITER
 }
 
 static void* waiter(void* unused) {
@@ -32,8 +33,8 @@ __attribute__((noinline)) static int read_through(const int* pointer) {
 
 static void* crasher(void* pointer) {
   pthread_barrier_wait(&all_there);
-  // The worker is at work by then.
-  while (work == 0) {
+  // Both others are where they stay.
+  while (waiting == 0 || work == 0) {
   }
   return (void*)(long)read_through(pointer);
 }
