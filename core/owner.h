@@ -20,6 +20,11 @@ class Owner : public std::enable_shared_from_this<Owner> {
   Owner(const Owner&) = delete;
   Owner& operator=(const Owner&) = delete;
 
+  // Where a task has a filter that names system calls (core/linux/call_filter.h), the engines of this
+  // owner are content with the events of those. Before the first attachment.
+  void WantNamedCallsOnly() { named_calls_only_ = true; }
+  bool wants_named_calls_only() const { return named_calls_only_; }
+
   // Attachments that belong to it now.
   uint32_t attachments() const { return attachments_.load(std::memory_order_acquire); }
 
@@ -36,6 +41,7 @@ class Owner : public std::enable_shared_from_this<Owner> {
   }
 
   Atomic<uint32_t> attachments_{0};
+  bool named_calls_only_ = false;
 };
 
 // Attachments that the calling thread makes belong to `owner`, for as long as this lives. Borrows it.

@@ -60,6 +60,8 @@ unsigned long Task::InterestLocked() const {
       if (engine->state == EngineObject::State::kDetached) continue;
       any = true;
       interest |= engine->flags;
+      const bool named = engine->owner != nullptr && engine->owner->wants_named_calls_only();
+      if (!named && (engine->flags & UTRACE_EVENT_SYSCALL) != 0) interest |= kEveryCall;
     }
   }
   return any ? interest | kAttached : 0;
@@ -72,7 +74,7 @@ unsigned long Task::HostInterest() {
 
 unsigned long Task::Interest() {
   const unsigned long interest = HostInterest();
-  return interest == 0 ? 0 : (interest & ~kAttached) | UTRACE_EVENT(REAP);
+  return interest == 0 ? 0 : (interest & UTRACE_EVENT_ALL) | UTRACE_EVENT(REAP);
 }
 
 bool Task::SomeoneStops() const {

@@ -172,8 +172,10 @@ class Task final : public utrace_task {
 
   // ---- Host, any thread -----------------------------------------------------------------------
 
-  // What the engines asked for; zero if none is attached, else with kAttached.
+  // What the engines asked for; zero if none is attached, else with kAttached, and with kEveryCall if
+  // an engine that wants events of system calls wants them of all (Owner::WantNamedCallsOnly).
   static constexpr unsigned long kAttached = 1UL << UTRACE_EVENT_BITS;
+  static constexpr unsigned long kEveryCall = kAttached << 1;
   unsigned long HostInterest();
 
   // Adopted: whether engines may come without Adopt. TryRelease makes it false unless an engine is

@@ -136,8 +136,8 @@ CHAPTER_05 = [
         name = "mask_without_reap",
         wrong = "the task's mask of interest lacks REAP",
         file = "core/task.cc",
-        find = "(interest & ~kAttached) | UTRACE_EVENT(REAP)",
-        replace = "interest & ~kAttached",
+        find = "(interest & UTRACE_EVENT_ALL) | UTRACE_EVENT(REAP)",
+        replace = "interest & UTRACE_EVENT_ALL",
     ),
     mutant(
         clause = "EVT-15",

@@ -212,8 +212,8 @@ CHAPTER_11 = [
         name = "no_reconfiguration_while_running",
         wrong = "system call events enabled while the task runs count from some later stop on",
         file = "core/linux/linux_task.cc",
-        find = "  if (setup_.Lacks(Needed(interest))) Interrupt();",
-        replace = "  if (setup_.Lacks(Needed(interest) & ~UTRACE_EVENT_SYSCALL)) Interrupt();",
+        find = "  if (setup_.Lacks(Needed(ToStopFor(interest)))) Interrupt();",
+        replace = "  if (setup_.Lacks(Needed(ToStopFor(interest)) & ~UTRACE_EVENT_SYSCALL)) Interrupt();",
     ),
     mutant(
         clause = "SYS-12",

@@ -149,7 +149,7 @@ CHAPTER_19 = [
         name = "interest_of_nobody",
         wrong = "a task that nobody traces shows a mask",
         file = "core/task.cc",
-        find = "  return interest == 0 ? 0 : (interest & ~kAttached) | UTRACE_EVENT(REAP);",
-        replace = "  return (interest & ~kAttached) | UTRACE_EVENT(REAP);",
+        find = "  return interest == 0 ? 0 : (interest & UTRACE_EVENT_ALL) | UTRACE_EVENT(REAP);",
+        replace = "  return (interest & UTRACE_EVENT_ALL) | UTRACE_EVENT(REAP);",
     ),
 ]

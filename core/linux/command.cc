@@ -11,9 +11,9 @@
 namespace utrace::linux_host {
 
 int Command::Start(const std::vector<std::string>& argv, std::unique_ptr<Command>* out,
-                   std::string* error) {
+                   std::string* error, const CallFilter* filter) {
   std::unique_ptr<Command> command(new Command);
-  int status = GatedChild::Start(argv, {}, &command->child_, error);
+  int status = GatedChild::Start(argv, {.filter = filter}, &command->child_, error);
   if (status != 0) return status;
   LinuxHost::Get().exits().Expect(command->pid());
   command->task_ = LinuxHost::Get().FindTask(command->pid(), &status, error);

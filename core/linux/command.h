@@ -22,8 +22,9 @@ class Command {
   // Release. `argv` must not be empty; argv[0] is looked up in PATH. The child gets this process's
   // descriptors 0 to 2 and environment, default dispositions and no descriptor marked close-on-exec.
   // Zero, or a negative errno (-ENOENT, -EACCES, ...) with `error` naming the command and the reason.
+  // With a `filter`, which is borrowed, KeepFiltered (filtered_tasks.h) must be called before Release.
   static int Start(const std::vector<std::string>& argv, std::unique_ptr<Command>* out,
-                   std::string* error);
+                   std::string* error, const CallFilter* filter = nullptr);
   // Kills a child that was never released.
   ~Command();
   Command(const Command&) = delete;

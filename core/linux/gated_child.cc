@@ -24,7 +24,8 @@ namespace utrace::linux_host {
 struct GatedChild::Gate {
   std::atomic<uint32_t> parked{0};  // by the child: it waits
   std::atomic<uint32_t> open{0};    // by the starter: go
-  std::atomic<int> exec_error{0};   // by the child, if execve failed
+  std::atomic<int> exec_error{0};   // by the child, if execve failed, or what comes before it
+  std::atomic<bool> filter_failed{false};
 };
 
 namespace {
@@ -109,6 +110,13 @@ int GatedChild::Start(const std::vector<std::string>& argv, const Options& optio
     for (uint64_t turns = 0; gate->open.load(std::memory_order_acquire) == 0; ++turns) {
       if (turns % kSpell == kSpell - 1 && getppid() != starter) _exit(127);
     }
+    if (options.filter != nullptr) {
+      if (const int status = options.filter->Install(); status != 0) {
+        gate->filter_failed = true;
+        gate->exec_error.store(-status, std::memory_order_release);
+        _exit(127);
+      }
+    }
     execv(path.c_str(), arguments.data());
     gate->exec_error.store(errno, std::memory_order_release);
     _exit(127);
@@ -130,6 +138,8 @@ int GatedChild::Start(const std::vector<std::string>& argv, const Options& optio
 GatedChild::~GatedChild() {
   if (gate_ != nullptr) munmap(gate_, sizeof(Gate));
 }
+
+bool GatedChild::filter_failed() const { return gate_->filter_failed; }
 
 int GatedChild::Release() {
   released_ = true;

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/linux/call_filter.h"
 #include "core/linux/fd.h"
 
 namespace utrace::linux_host {
@@ -21,6 +22,9 @@ class GatedChild {
     pid_t tracer = 0;
     // A descriptor that the child must not keep even while it waits; -1: none.
     int private_fd = -1;
+    // Put in force just before the execve; the child must be traced by then. Borrowed until Start
+    // returns. Null: none.
+    const CallFilter* filter = nullptr;
   };
 
   // Forks a child that stays just before its execve, in user mode and making no system calls, until
@@ -38,6 +42,8 @@ class GatedChild {
   pid_t pid() const { return pid_; }
   int pidfd() const { return pidfd_.get(); }
   bool released() const { return released_; }
+  // After Release failed: it was the filter that could not be put in force.
+  bool filter_failed() const;
   // Lets the child go on to its execve. Zero once that succeeded or the child was killed, or the
   // negative errno of execve; the child then exits. Blocks for as long as that takes.
   int Release();

@@ -233,7 +233,7 @@ void LinuxTask::InterestChanged(unsigned long interest) {
     lane->Ask(asked_, kAskRelease);
     return;
   }
-  if (!setup_.MustBeTold(Needed(interest))) return;
+  if (!setup_.MustBeTold(Needed(ToStopFor(interest)))) return;
   if (lane == Lane::Current()) {
     Reconfigure(interest);
   } else {
@@ -277,7 +277,7 @@ void LinuxTask::Serve(Requests requests) {
 
 void LinuxTask::Reconfigure(unsigned long interest) {
   if (!traced_here_ || place_ != Place::kRunning) return;
-  if (setup_.Lacks(Needed(interest))) Interrupt();
+  if (setup_.Lacks(Needed(ToStopFor(interest)))) Interrupt();
 }
 
 void LinuxTask::Interrupt() {
@@ -304,11 +304,25 @@ unsigned long LinuxTask::KernelOptions(unsigned long interest) const {
   // No wait shows a leader that dies before its threads, or that another thread's exec replaces. Not
   // only while an engine wants to know: it may come to want it too late to stop the task for this.
   if (tid() == tgid_) options |= PTRACE_O_TRACEEXIT;
+  // Without it the kernel fails the calls that the filter names.
+  if (filtered_.load()) options |= PTRACE_O_TRACESECCOMP;
   return options;
 }
 
+// What a task must be stopped for: where a filter stops it for the calls that engines named, and nobody
+// wants others, none by our doing.
+unsigned long LinuxTask::ToStopFor(unsigned long interest) const {
+  const bool filter_is_enough = filtered_.load() && (interest & Task::kEveryCall) == 0;
+  return filter_is_enough ? interest & ~UTRACE_EVENT_SYSCALL : interest;
+}
+
+bool LinuxTask::LeavesCallsToFilter() {
+  return filtered_.load() && (core_->HostInterest() & Task::kEveryCall) == 0;
+}
+
 void LinuxTask::ApplyOptions() {
-  const unsigned long interest = setup_.Announce([this] { return core_->HostInterest(); });
+  const unsigned long interest =
+      ToStopFor(setup_.Announce([this] { return core_->HostInterest(); }));
   const unsigned long options = KernelOptions(interest);
   if (options != options_ && ptrace(PTRACE_SETOPTIONS, tid(), nullptr, options) == 0) {
     options_ = options;

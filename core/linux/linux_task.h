@@ -81,6 +81,10 @@ class LinuxTask final : public HostTask {
 
   void Serve(Requests requests);
 
+  // Contract: call_filter.h. Before the task is adopted.
+  void ExpectFilter() { filtered_.store(true); }
+  bool filtered() const { return filtered_.load(); }
+
   // For the watcher of pidfds: what it asks the lane with.
   Asked& asked() { return asked_; }
 
@@ -124,6 +128,7 @@ class LinuxTask final : public HostTask {
   // stops.cc
   void AtSyscall();
   void AtEntry(bool resumed);
+  void AtFilter();
   void AtSyscallExit();
   void AtTrap();
   void AtGroupStop();
@@ -141,6 +146,8 @@ class LinuxTask final : public HostTask {
   bool RepairInterruptedCall();
   bool FailedByInterrupt();
   unsigned long KernelOptions(unsigned long interest) const;
+  unsigned long ToStopFor(unsigned long interest) const;
+  bool LeavesCallsToFilter();
 
   // signals.cc
   void CarryOut(const SignalEffect& effect, int stopped_for);
@@ -200,6 +207,7 @@ class LinuxTask final : public HostTask {
   // Set when seized; stays when released, since requests may be on their way.
   std::atomic<Lane*> lane_{nullptr};
   RunningSetup setup_;
+  std::atomic<bool> filtered_ = false;  // it has, or is about to have, a filter of call_filter.h
 
   // ---- On the lane only. ----
   bool traced_here_ = false;
@@ -211,6 +219,8 @@ class LinuxTask final : public HostTask {
   bool in_syscall_ = false;           // between entry- and exit-stop
   bool at_syscall_stop_ = false;      // the present stop is one of a system call
   bool syscalls_stop_ = false;        // resumed such that the next syscall stops
+  bool at_filter_ = false;            // the present stop is one that a filter made
+  bool entry_reported_ = false;       // of the call whose exit stops
   bool finish_call_ = false;          // a report waits for the end of the call [CTL-22]
   bool newborn_ = false;              // its first stop is to come
   bool job_reported_ = false;         // in a job control stop that the core knows of
@@ -221,7 +231,7 @@ class LinuxTask final : public HostTask {
   bool synthetic_ = false;               // dequeued_ is a trap of our own making
   bool handler_report_ = false;          // handler_expected_ is for a report to engines
   unsigned long options_ = 0;            // as the kernel has them
-  unsigned long interest_ = 0;           // of the engines, when the task was last let go
+  unsigned long interest_ = 0;           // what was to be stopped for when it was last let go
   std::optional<int64_t> call_started_;  // of the call that an interrupt hit; MonotonicNow
   long aborted_number_ = -1;             // of the call that an engine aborted, until its exit
   int resume_signal_ = 0;                // what to pass on when resuming from kUser

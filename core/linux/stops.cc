@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
+#include "core/linux/filter_cookie.h"
 #include "core/linux/linux_host.h"
 #include "core/linux/linux_task.h"
 #include "core/linux/proc.h"
@@ -28,17 +30,24 @@ void LinuxTask::OnStop(int wait_code) {
     core_->OnKilledInStop();
   }
   place_ = Place::kRunning;
+  at_filter_ = stop.kind == StopKind::kFilter;
   switch (stop.kind) {
     case StopKind::kSyscall:
       AtSyscall();
       return;
+    case StopKind::kFilter:
+      AtFilter();
+      return;
     case StopKind::kSignal:
+      entry_reported_ = false;
       AtSignal(stop.signal);
       return;
     case StopKind::kTrap:
+      entry_reported_ = false;
       AtTrap();
       return;
     case StopKind::kGroup:
+      entry_reported_ = false;
       AtGroupStop();
       return;
     case StopKind::kClone:
@@ -108,11 +117,39 @@ void LinuxTask::AtSyscall() {
   if (entry) {
     in_syscall_ = true;
     interrupted_entry_ = stop_took_interrupt_;
+    if (LeavesCallsToFilter()) {
+      // We stop it here for another reason; if engines named the call, the filter's stop comes next.
+      place_ = Place::kEntry;
+      GoOnInKernel();
+      return;
+    }
     AtEntry(false);
   } else {
     in_syscall_ = false;
     AtSyscallExit();
   }
+}
+
+// The filter wants this call to be seen.
+void LinuxTask::AtFilter() {
+  in_syscall_ = true;
+  interrupted_entry_ |= stop_took_interrupt_;
+  unsigned long cookie = 0;
+  ptrace(PTRACE_GETEVENTMSG, tid(), nullptr, &cookie);
+  const bool ours = cookie == kFilterCookie;
+  if (!ours && FetchRegisters() == 0) {
+    // The program's own filter wants a tracer that there is not: the kernel fails such a call.
+    arch::SetSyscallNumber(registers_, -1);
+    StoreRegisters();
+  }
+  // Reported at the call's entry; of its own exit, with that.
+  if (!ours || entry_reported_ || exit_reported_) {
+    place_ = Place::kKernel;
+    GoOnInKernel();
+    return;
+  }
+  if (step_ != Step::kNone) step_over_call_ = true;
+  AtEntry(false);
 }
 
 void LinuxTask::AtEntry(bool resumed) {
@@ -121,6 +158,7 @@ void LinuxTask::AtEntry(bool resumed) {
   // A call that is only made again, silently, is no new place to stop at [CTL-22].
   const bool silent = !resumed && finish_call_ && (interest & UTRACE_EVENT(SYSCALL_ENTRY)) == 0;
   if (!silent) {
+    entry_reported_ = true;
     EntryVerdict verdict;
     {
       const Region region;
@@ -149,7 +187,8 @@ void LinuxTask::AtSyscallExit() {
       StoreRegisters();
     }
     if (finish_call_ && FetchRegisters() == 0 && arch::IsRestartPending(registers_) &&
-        (core_->HostInterest() & UTRACE_EVENT_SYSCALL) == 0) {
+        ((core_->HostInterest() & UTRACE_EVENT_SYSCALL) == 0 ||
+         (LeavesCallsToFilter() && !entry_reported_))) {
       place_ = Place::kKernel;
       GoOnInKernel();
       return;
@@ -176,7 +215,8 @@ void LinuxTask::AtSyscallExit() {
     aborted_number_ = -1;
     argument_to_restore_.reset();
   }
-  {
+  const bool reported = std::exchange(entry_reported_, false);
+  if (reported || !LeavesCallsToFilter()) {
     const Region region;
     core_->OnSyscallExit();
   }
@@ -315,7 +355,11 @@ void LinuxTask::GoOnInKernel() {
   const bool exit_wanted = core_->IsDue() || finish_call_ || argument_to_restore_.has_value() ||
                            aborted_number_ >= 0 || interrupted_entry_ || exec_result_.has_value();
   ApplyOptions();
-  if (exit_wanted || (interest_ & UTRACE_EVENT_SYSCALL) != 0 || place_ == Place::kEntry) {
+  // The kernel counts entries and exits in turn, but for an entry that a filter stopped.
+  const bool in_turn = place_ == Place::kEntry && !at_filter_;
+  const bool named =
+      filtered() && entry_reported_ && (core_->HostInterest() & UTRACE_EVENT_SYSCALL) != 0;
+  if (exit_wanted || (interest_ & UTRACE_EVENT_SYSCALL) != 0 || in_turn || named) {
     Resume(PTRACE_SYSCALL, 0);
   } else if (step_ != Step::kNone) {
     Resume(PTRACE_SINGLESTEP, 0);
@@ -390,6 +434,7 @@ void LinuxTask::Resume(int request, int signal) {
   registers_valid_ = false;
   resume_signal_ = 0;
   syscalls_stop_ = request == PTRACE_SYSCALL;
+  if (!syscalls_stop_) entry_reported_ = false;
   unsigned long configured = interest_ & ~UTRACE_EVENT_SYSCALL;
   if (syscalls_stop_) configured |= UTRACE_EVENT_SYSCALL;
   setup_.SetUp(configured);
@@ -411,7 +456,8 @@ bool LinuxTask::ReleaseIfIdle(int signal) {
       handler_patch_ || mask_to_restore_ || interrupted_entry_ || exec_result_) {
     return false;
   }
-  if (!core_->TryRelease()) return false;
+  // Calls that a filter names fail without a tracer.
+  if (filtered() || !core_->TryRelease()) return false;
   setup_.Stopped();
   ptrace(PTRACE_DETACH, tid(), nullptr, static_cast<long>(signal));
   traced_here_ = false;

@@ -18,7 +18,8 @@ std::vector<TracedTask> TracedTasks() {
 
 void AwaitReleased() {
   for (Task* task : LinuxHost::Get().Tasks()) {
-    if (task->HostInterest() == 0) static_cast<LinuxTask&>(task->host()).AwaitUntraced();
+    auto& host = static_cast<LinuxTask&>(task->host());
+    if (task->HostInterest() == 0 && !host.filtered()) host.AwaitUntraced();
     task->Unref();
   }
 }

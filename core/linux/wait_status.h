@@ -18,7 +18,8 @@ enum class StopKind {
   kClone,    // fork, vfork, clone
   kExec,
   kExit,
-  kOther,  // an event that was not asked for
+  kFilter,  // a seccomp filter wants the system call to be seen that is about to run
+  kOther,   // an event that was not asked for
 };
 
 struct Stop {
@@ -60,6 +61,9 @@ inline Stop DecodeStop(int wait_code) {
       break;
     case PTRACE_EVENT_EXIT:
       stop.kind = StopKind::kExit;
+      break;
+    case PTRACE_EVENT_SECCOMP:
+      stop.kind = StopKind::kFilter;
       break;
     default:
       break;
