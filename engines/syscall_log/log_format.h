@@ -74,6 +74,8 @@ struct TextFormatSettings {
 };
 
 std::unique_ptr<LogFormat> MakeTextFormat(const TextFormatSettings& settings);
+std::unique_ptr<LogFormat> MakeJsonFormat();
+std::unique_ptr<LogFormat> MakePerfettoFormat();
 
 }  // namespace utrace::syscall_log
 

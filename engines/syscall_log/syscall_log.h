@@ -13,29 +13,24 @@
 #define ENGINES_SYSCALL_LOG_SYSCALL_LOG_H_
 
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "core/engine.h"
 #include "engines/files.h"
 #include "engines/instance.h"
-#include "engines/line_writer.h"
 #include "engines/options.h"
-#include "engines/syscall_log/log_format.h"
-#include "engines/syscall_log/settings.h"
+#include "engines/syscall_log/log.h"
 
 namespace utrace {
 
 // The engine itself. One object may be attached to any number of tasks; all write to one log.
 class SyscallLog final : public Engine {
  public:
-  SyscallLog(std::shared_ptr<LineWriter> writer, const syscall_log::Settings& settings);
+  explicit SyscallLog(std::shared_ptr<syscall_log::Log> log);
 
   // To be enabled on a task that is attached to.
   Events events() const;
-  // Tasks that could not be followed, one line each, since the last call. Any thread.
-  std::vector<std::string> TakeProblems();
 
   std::string Name() const override { return "syscall_log"; }
   SyscallResult OnSyscallEntry(SyscallEntry& call) override;
@@ -48,12 +43,7 @@ class SyscallLog final : public Engine {
   Action OnDeath(DeathReport& report) override;
 
  private:
-  const std::shared_ptr<LineWriter> writer_;
-  const syscall_log::Settings settings_;
-  const std::shared_ptr<const syscall_log::LogFormat> format_;
-
-  std::mutex mutex_;
-  std::vector<std::string> problems_;  // guarded by mutex_
+  const std::shared_ptr<syscall_log::Log> log_;
 };
 
 // For the registry (registry.h): what options there are, and an instance with those given. Null, and

@@ -222,7 +222,7 @@ constexpr CallInfo kCalls[] = {
      {{{"ctx", Pointer}, {"nr", Long}, {"iocbpp", {ShowControlBlocks}}}}},
     {"io_cancel",
      Returns::kDecimal,
-     {{{"ctx", Pointer}, {"iocb", Pointer}, {"result", Out<io_event, PutAioEvent>}}}},
+     {{{"ctx", Pointer}, {"iocb", Pointer}, {"event", Out<io_event, PutAioEvent>}}}},
     {"io_getevents",
      Returns::kDecimal,
      {{{"ctx", Pointer},

@@ -3,9 +3,11 @@
 #include <string.h>
 
 #include <iterator>
+#include <utility>
 
 #include "core/result.h"
 #include "engines/syscall_log/decode/json_renderer.h"
+#include "engines/syscall_log/decode/syscall_names.h"
 #include "engines/syscall_log/decode/table.h"
 #include "engines/syscall_log/decode/text_renderer.h"
 #include "engines/syscall_log/decode/values.h"
@@ -77,6 +79,16 @@ void AppendOutcome(Text& out, const CallOutcome& outcome) {
   }
 }
 
+void AppendJsonOutcome(Text& out, const CallOutcome& outcome) {
+  if (outcome.error == 0) {
+    Print(out, "\"result\":{}", outcome.value);
+    return;
+  }
+  const char* name = ErrnoName(outcome.error);
+  Print(out, "\"error\":\"{}\"", name != nullptr ? name : std::to_string(outcome.error));
+  if (RestartText(outcome.error) != nullptr) Append(out, ",\"restarts\":true");
+}
+
 template <class Body>
 void ShownCall::Render(const Body& body) {
   if (format_ == Format::kJson) {
@@ -120,6 +132,8 @@ void ShownCall::Enter(long number, const std::array<uint64_t, 6>& args,
   pieces_ = {};
   pieces_text_.clear();
   result_.clear();
+  const std::string_view interrupted = std::exchange(interrupted_name_, {});
+  resumed_name_ = SyscallName(number) == "restart_syscall" ? interrupted : std::string_view();
   const TableEntry* entry = FindCall(number);
   info_ = entry == nullptr ? nullptr : entry->info;
   Render([&](Renderer& out) {
@@ -137,6 +151,9 @@ void ShownCall::Enter(long number, const std::array<uint64_t, 6>& args,
 }
 
 void ShownCall::Exit(const CallOutcome& outcome, const Surroundings& surroundings) {
+  if (outcome.error == kErestartRestartblock) {
+    interrupted_name_ = resumed_name_.empty() ? SyscallName(number_) : resumed_name_;
+  }
   Render([&](Renderer& out) {
     Call call{.out = out,
               .memory = surroundings.memory,
@@ -159,10 +176,8 @@ void ShownCall::Exit(const CallOutcome& outcome, const Surroundings& surrounding
 void ShownCall::ShowResult(Call& call, const CallOutcome& outcome) {
   const bool json = format_ == Format::kJson;
   if (outcome.error != 0) {
-    const char* name = ErrnoName(outcome.error);
     if (json) {
-      Print(result_, "\"error\":\"{}\"", name != nullptr ? name : std::to_string(outcome.error));
-      if (RestartText(outcome.error) != nullptr) Append(result_, ",\"restarts\":true");
+      AppendJsonOutcome(result_, outcome);
     } else {
       AppendOutcome(result_, outcome);
     }
@@ -185,6 +200,9 @@ void ShownCall::ShowResult(Call& call, const CallOutcome& outcome) {
 
 void ShownCall::AppendArguments(Text& out, size_t first, size_t last) const {
   bool empty = true;
+  if (format_ == Format::kText && !resumed_name_.empty() && first == 0) {
+    Print(out, "<... resuming interrupted {} ...>", resumed_name_);
+  }
   for (size_t i = 0; i < first; ++i) empty = empty && !pieces_[i].there;
   for (size_t i = first; i < last; ++i) {
     const Piece& piece = pieces_[i];

@@ -40,6 +40,8 @@ class ShownCall {
 
   long number() const { return number_; }
   const std::array<uint64_t, 6>& args() const { return args_; }
+  // Of restart_syscall: the call that it goes on with, if that was seen; else empty.
+  std::string_view resumed_name() const { return resumed_name_; }
 
   // "3, "...", 4096", or "\"fd\":3,...". Arguments that are not known yet are left out.
   void AppendArguments(Text& out) const;
@@ -71,11 +73,15 @@ class ShownCall {
   std::array<uint64_t, 6> kept_{};
   std::array<Piece, 6> pieces_;
   Text pieces_text_;
+  std::string_view interrupted_name_;  // the call before, if restart_syscall will go on with it
+  std::string_view resumed_name_;
   Text result_;
 };
 
 // "3", "-1 ENOENT (No such file or directory)", for a call of which nothing else is known.
 void AppendOutcome(Text& out, const CallOutcome& outcome);
+// The same as members of an object: "\"result\":3", "\"error\":\"ENOENT\"".
+void AppendJsonOutcome(Text& out, const CallOutcome& outcome);
 
 // "? ERESTARTSYS (To be restarted if SA_RESTART is set)" for errors that only tracers see; null for
 // others.

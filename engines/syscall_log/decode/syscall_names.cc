@@ -36,6 +36,10 @@ std::string_view SyscallName(long number) {
                                                : std::string_view();
 }
 
+bool IsSyscallName(std::string_view name) {
+  return seccomp_syscall_resolve_name(std::string(name).c_str()) != __NR_SCMP_ERROR;
+}
+
 void AppendSyscallName(Text& out, long number) {
   if (const std::string_view name = SyscallName(number); !name.empty()) {
     Append(out, name);

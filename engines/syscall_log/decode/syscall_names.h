@@ -13,6 +13,8 @@ constexpr long kSyscallLimit = 1024;
 
 // Empty for a number without a name on this machine. Lives as long as the process.
 std::string_view SyscallName(long number);
+// Whether this or another machine has a call of this name.
+bool IsSyscallName(std::string_view name);
 // "read", or "syscall_0x1234" for a number without a name.
 void AppendSyscallName(Text& out, long number);
 
