@@ -100,7 +100,8 @@ Action SyscallLog::OnJctl(JctlReport& report) {
 
 Action SyscallLog::OnExec(ExecReport& report) {
   TaskLog& task = TaskLog::Of(report, log_);
-  task.ExecSucceeded(report);
+  // Readers of names want to know in any case.
+  if (!task.ExecSucceeded(report) && !log_->format().WantsNames()) return Action::kResume;
   task.Write(report, [&](const LogFormat& format, Text& out, const Who& who) {
     format.Exec(out, who, report.program().path, report.program().former_tid);
   });

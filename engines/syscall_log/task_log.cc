@@ -86,15 +86,17 @@ void TaskLog::ExitCall(Report& report, long number, const CallOutcome& outcome) 
   });
 }
 
-void TaskLog::ExecSucceeded(Report& report) {
-  exec_is_logged_ = open_.has_value() || left_out_;
-  left_out_ = false;
-  if (!open_) return;
+bool TaskLog::ExecSucceeded(Report& report) {
+  const bool left_out = std::exchange(left_out_, false);
+  exec_is_logged_ = open_.has_value() || left_out;
+  if (!open_) return !left_out;
   TaskMemory memory(report.machine());
   TaskDescriptors descriptors(report.task().tid());
   outcome_ = {};
   call_->Exit(outcome_, {memory, descriptors, log_->settings().style});
+  const bool wanted = WantsOutcome(CallEnd::kReturned);
   LeaveCall(CallEnd::kReturned);
+  return wanted;
 }
 
 bool TaskLog::WantsOutcome(CallEnd end) const {

@@ -27,8 +27,9 @@ class TaskLog {
   // `repeated`: the same call is reported again, perhaps with other arguments.
   void EnterCall(Report& report, long number, bool repeated);
   void ExitCall(Report& report, long number, const CallOutcome& outcome);
-  // The call of an exec that succeeded; its exit is not always reported.
-  void ExecSucceeded(Report& report);
+  // The call of an exec that succeeded; its exit is not always reported. False if filters leave it
+  // out.
+  bool ExecSucceeded(Report& report);
   // The task will not return from its call.
   void EndCall() { LeaveCall(CallEnd::kNever); }
 

@@ -53,8 +53,10 @@ class TextFormat final : public LogFormat {
     Prefix(out, who);
     AppendSyscallName(out, call.number());
     Append(out, "(");
-    call.AppendArguments(out, 0, call.CertainArguments());
-    Append(out, " <unfinished ...>\n");
+    const size_t certain = call.CertainArguments();
+    call.AppendArguments(out, 0, certain);
+    const bool more = certain != 0 && certain != call.args().size();
+    Append(out, more ? ",  <unfinished ...>\n" : " <unfinished ...>\n");
   }
 
   void Resumed(Text& out, const Who& who, const ShownCall& call, CallEnd end, size_t shown,
@@ -63,7 +65,13 @@ class TextFormat final : public LogFormat {
     Append(out, "<... ");
     AppendSyscallName(out, call.number());
     Append(out, " resumed>");
-    if (end == CallEnd::kReturned) call.AppendArguments(out, shown, call.args().size());
+    if (end == CallEnd::kReturned) {
+      Text rest;
+      call.AppendArguments(rest, shown, call.args().size());
+      // The comma before them is in the first line.
+      const std::string_view text(rest.data(), rest.size());
+      Append(out, text.starts_with(", ") ? text.substr(2) : text);
+    }
     Ending(out, call, end, duration);
   }
 
