@@ -38,10 +38,22 @@ bool ReadRegisters(const Machine& machine, Registers* registers) {
 
 }  // namespace
 
-std::unique_ptr<HeldProcess> HeldProcess::Take(Stopper& stopper, TaskView first,
-                                               std::chrono::steady_clock::time_point deadline) {
+Result<std::unique_ptr<HeldProcess>> HeldProcess::Take(Stopper& stopper, TaskView first,
+                                                       std::chrono::milliseconds patience) {
+  using Clock = std::chrono::steady_clock;
+  // It is at a safe point, or on its way to one. Only what serves it may be busy.
+  constexpr std::chrono::seconds kFirstStopsWithin{30};
   std::unique_ptr<HeldProcess> held(new HeldProcess);
-  const pid_t pid = first.tgid();
+  Snapshot& snapshot = held->snapshot_;
+  auto examination = stopper.Examine(first, Clock::now() + kFirstStopsWithin);
+  if (!examination) return examination.status();
+  held->memory_ = std::make_unique<TaskMemory>(examination->machine());
+  held->examinations_.push_back(std::move(*examination));
+  snapshot.pid = first.tgid();
+  snapshot.tid = first.tid();
+  snapshot.elf_machine = utrace_task_regset_view(first.get())->elf_machine;
+
+  const auto deadline = Clock::now() + patience;
   stopper.Await(deadline);
   std::vector<TaskRef> tasks = stopper.threads();
   std::ranges::sort(tasks, [first](const TaskRef& a, const TaskRef& b) {
@@ -51,34 +63,29 @@ std::unique_ptr<HeldProcess> HeldProcess::Take(Stopper& stopper, TaskView first,
   for (const TaskRef& task : tasks) {
     ThreadState thread;
     thread.tid = task.tid();
-    thread.name = ThreadName(pid, thread.tid);
-    auto examination = stopper.Examine(task, deadline);
-    const bool read = examination && ReadRegisters(examination->machine(), &thread.registers);
+    thread.name = ThreadName(snapshot.pid, thread.tid);
     if (task.view() == first) {
-      if (!read) return nullptr;
-      held->memory_ = std::make_unique<TaskMemory>(examination->machine());
-    }
-    if (read) {
-      held->examinations_.push_back(std::move(*examination));
-    } else if (examination || examination.code() == -ESRCH) {
-      continue;  // it died
+      if (!ReadRegisters(Machine(first), &thread.registers)) return Status(-ESRCH);
+    } else if (auto other = stopper.Examine(task, deadline)) {
+      if (!ReadRegisters(other->machine(), &thread.registers)) continue;  // it died
+      held->examinations_.push_back(std::move(*other));
+    } else if (other.code() == -ESRCH) {
+      continue;
     } else {
-      thread.problem = fmt::format("it does not stop: {}", ThreadActivity(pid, thread.tid));
+      thread.problem =
+          fmt::format("it does not stop: {}", ThreadActivity(snapshot.pid, thread.tid));
     }
-    held->snapshot_.threads.push_back(std::move(thread));
+    snapshot.threads.push_back(std::move(thread));
   }
-  if (held->memory_ == nullptr) return nullptr;
-  held->snapshot_.tid = first.tid();
-  held->snapshot_.elf_machine = utrace_task_regset_view(first.get())->elf_machine;
-  held->snapshot_.pid = pid;
-  held->snapshot_.problems = stopper.problems();
+  if (snapshot.threads.empty() || snapshot.threads[0].tid != snapshot.tid) return Status(-ESRCH);
+  snapshot.problems = stopper.problems();
   return held;
 }
 
 void HeldProcess::Describe(bool environment) {
-  DescribeProcess(snapshot_.pid, environment, &snapshot_);
+  DescribeProcess(environment, &snapshot_);
   std::string error;
-  const auto symbols = Symbols::Open(snapshot_.pid, *memory_, &error);
+  const auto symbols = Symbols::Open(snapshot_.tid, *memory_, &error);
   if (symbols == nullptr) snapshot_.problems.push_back(error);
   for (ThreadState& thread : snapshot_.threads) {
     if (thread.registers.general.empty()) continue;

@@ -15,11 +15,12 @@ namespace utrace::crash {
 // A process held for a report: what is known of it, and access to its memory for as long as this lives.
 class HeldProcess {
  public:
-  // Waits until the threads that `stopper` stops are stopped, `deadline` at the latest, and reads their
-  // registers. `first`, the thread that the report is about, comes first in snapshot().threads. Null if
-  // that one cannot be examined: it was killed. `stopper` must hold on for this object's life.
-  static std::unique_ptr<HeldProcess> Take(Stopper& stopper, TaskView first,
-                                           std::chrono::steady_clock::time_point deadline);
+  // Waits until the threads that `stopper` stops are stopped, and reads their registers. `first`, the
+  // thread that the report is about, comes first in snapshot().threads, and must stop; how long the
+  // others may take after it is `patience`. Errors: -ESRCH it was killed; -EAGAIN it does not stop.
+  // `stopper` must hold on for this object's life.
+  static Result<std::unique_ptr<HeldProcess>> Take(Stopper& stopper, TaskView first,
+                                                   std::chrono::milliseconds patience);
 
   Snapshot& snapshot() { return snapshot_; }
   Memory& memory() { return *memory_; }

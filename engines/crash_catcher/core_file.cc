@@ -113,9 +113,9 @@ enum Filter : uint64_t {
   kDaxShared = 1 << 8,
 };
 
-uint64_t FilterOf(pid_t pid) {
+uint64_t FilterOf(pid_t tid) {
   constexpr uint64_t kDefault = kAnonymousPrivate | kAnonymousShared | kElfHeaders | kHugePrivate;
-  const auto text = ReadProcFile(fmt::format("/proc/{}/coredump_filter", pid));
+  const auto text = ReadProcFile(fmt::format("/proc/{}/coredump_filter", tid));
   uint64_t filter = kDefault;
   if (text) std::from_chars(text->data(), text->data() + text->size(), filter, 16);
   return filter;
@@ -156,8 +156,8 @@ uint64_t DumpSize(const Mapping& mapping, uint64_t filter, Memory& memory) {
 // Which pages of an anonymous mapping were ever touched.
 class PageMap {
  public:
-  explicit PageMap(pid_t pid)
-      : fd_(open(fmt::format("/proc/{}/pagemap", pid).c_str(), O_RDONLY | O_CLOEXEC)) {}
+  explicit PageMap(pid_t tid)
+      : fd_(open(fmt::format("/proc/{}/pagemap", tid).c_str(), O_RDONLY | O_CLOEXEC)) {}
   ~PageMap() {
     if (fd_ >= 0) close(fd_);
   }
@@ -190,7 +190,7 @@ class CoreWriter {
         memory_(memory),
         sink_(sink),
         cancelled_(cancelled),
-        pages_(snapshot.pid) {}
+        pages_(snapshot.tid) {}
 
   CoreOutcome Write() {
     outcome_.status = WriteHeaders();
@@ -246,7 +246,7 @@ class CoreWriter {
     const uint64_t padding = (PageSize() - offset % PageSize()) % PageSize();
     offset += padding;
 
-    const uint64_t filter = FilterOf(snapshot_.pid);
+    const uint64_t filter = FilterOf(snapshot_.tid);
     for (const Mapping& mapping : snapshot_.mappings) {
       sizes_.push_back(DumpSize(mapping, filter, memory_));
       Elf64_Phdr load{};

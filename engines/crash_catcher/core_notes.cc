@@ -105,7 +105,7 @@ std::vector<std::byte> CoreNotes(const Snapshot& snapshot) {
     if (first) {
       notes.AddObject(NT_PRPSINFO, ProcessNote(snapshot));
       if (snapshot.signal) notes.AddObject(NT_SIGINFO, *snapshot.signal);
-      const auto auxv = ReadProcFile(fmt::format("/proc/{}/auxv", snapshot.pid));
+      const auto auxv = ReadProcFile(fmt::format("/proc/{}/auxv", snapshot.tid));
       if (auxv) notes.Add(NT_AUXV, std::as_bytes(std::span(*auxv)));
       notes.Add(NT_FILE, FileNote(snapshot));
       first = false;

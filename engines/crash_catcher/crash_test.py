@@ -73,9 +73,10 @@ class CrashTest(unittest.TestCase):
         return said, int(found[1])
 
     @contextlib.contextmanager
-    def running(self, name, options):
+    def running(self, name, options, arguments=()):
         """The program under crash_catcher, killed at the end if it still runs."""
-        command = [CATCH, "-e", f"crash_catcher:dir={self.dir}{options}", "--", program(name)]
+        command = [CATCH, "-e", f"crash_catcher:dir={self.dir}{options}", "--", program(name),
+                   *arguments]
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                    stderr=subprocess.STDOUT, start_new_session=True)
         try:
@@ -189,6 +190,17 @@ class Threads(CrashTest):
         self.assertRegex(problems[1], r"^it does not stop: [A-Z] \(.*\)")
         self.only("*.core")
 
+    def test_the_first_thread_may_have_ended(self):
+        said, status = self.catch("leaderless", ",format=json")
+        self.assertEqual(status, signal.SIGSEGV)
+        self.assertRegex(said, r"\(leaderless\) crashed by SIGSEGV in follow at ")
+        report = self.report()
+        self.assertEqual(len(report["threads"]), 1)
+        self.assertEqual(report["executable"], os.path.realpath(program("leaderless")))
+        self.assertEqual(report["problems"], [])
+        self.assertEqual(backtrace("-ex", "bt", program("leaderless"), self.only("*.core"))[:2],
+                         ["follow", "outlive"])
+
     def test_the_core_file_has_all_threads(self):
         self.catch("second_thread")
         core = self.only("*.core")
@@ -280,6 +292,18 @@ class LeftAlone(CrashTest):
 
     def test_engines_after_it_have_the_last_word(self):
         self.assertEqual(self.seen_by_others("after"), 3)
+
+    def test_other_fatal_signals_are_reported_if_asked_for(self):
+        for options, reported in (("", False), (",signals=TERM+SEGV", True)):
+            with self.running("/bin/sleep", ",core=no" + options, ["1000"]) as process:
+                def sleeps():
+                    return [child for child in self.children(process.pid)
+                            if proc_file(f"/proc/{child}/comm") == "sleep\n"]
+                os.kill(self.wait_for(sleeps)[0], signal.SIGTERM)
+                said = process.communicate(timeout=DEADLINE)[0].decode()
+            self.assertIn("wait status 15\n", said)
+            sender = f"crashed by SIGTERM, sent by process {os.getpid()} of user "
+            self.assertEqual(sender in said, reported, said)
 
     def test_two_of_its_kind_both_report(self):
         with tempfile.TemporaryDirectory() as other:

@@ -139,9 +139,9 @@ std::string ThreadActivity(pid_t pid, pid_t tid) {
   return activity;
 }
 
-std::vector<Mapping> ReadMappings(pid_t pid, std::vector<std::string>* problems) {
-  std::optional<std::string> text = ReadProcFile(Proc(pid, "smaps"));
-  if (!text || text->empty()) text = ReadProcFile(Proc(pid, "maps"));
+std::vector<Mapping> ReadMappings(pid_t tid, std::vector<std::string>* problems) {
+  std::optional<std::string> text = ReadProcFile(Proc(tid, "smaps"));
+  if (!text || text->empty()) text = ReadProcFile(Proc(tid, "maps"));
   std::vector<Mapping> mappings;
   if (!text) {
     problems->push_back(fmt::format("the memory map cannot be read: {}", strerror(errno)));
@@ -158,29 +158,29 @@ std::vector<Mapping> ReadMappings(pid_t pid, std::vector<std::string>* problems)
   return mappings;
 }
 
-void DescribeProcess(pid_t pid, bool environment, Snapshot* snapshot) {
+void DescribeProcess(bool environment, Snapshot* snapshot) {
+  const pid_t tid = snapshot->tid;
   const auto text = [&](const char* file) {
-    std::optional<std::string> read = ReadProcFile(Proc(pid, file));
+    std::optional<std::string> read = ReadProcFile(Proc(tid, file));
     if (read) return *read;
     snapshot->problems.push_back(fmt::format("{} cannot be read: {}", file, strerror(errno)));
     return std::string();
   };
-  snapshot->pid = pid;
-  snapshot->name = WithoutNewline(text("comm"));
+  snapshot->name = ThreadName(snapshot->pid, snapshot->pid);
   ForEachPart(text("status"), '\n', [snapshot](std::string_view line) {
     const std::string field(line);
     std::sscanf(field.c_str(), "PPid:\t%d", &snapshot->parent);
     std::sscanf(field.c_str(), "Uid:\t%u", &snapshot->user);
     std::sscanf(field.c_str(), "Gid:\t%u", &snapshot->group);
   });
-  snapshot->executable = ReadProcLink(Proc(pid, "exe"));
-  snapshot->directory = ReadProcLink(Proc(pid, "cwd"));
+  snapshot->executable = ReadProcLink(Proc(tid, "exe"));
+  snapshot->directory = ReadProcLink(Proc(tid, "cwd"));
   snapshot->command_line = Parts(text("cmdline"), '\0');
   if (environment) snapshot->environment = Parts(text("environ"), '\0');
-  snapshot->mappings = ReadMappings(pid, &snapshot->problems);
-  for (const int fd : NumbersIn(Proc(pid, "fd"))) {
+  snapshot->mappings = ReadMappings(tid, &snapshot->problems);
+  for (const int fd : NumbersIn(Proc(tid, "fd"))) {
     snapshot->files.push_back(
-        {.fd = fd, .target = ReadProcLink(Proc(pid, fmt::format("fd/{}", fd)))});
+        {.fd = fd, .target = ReadProcLink(Proc(tid, fmt::format("fd/{}", fd)))});
   }
   clock_gettime(CLOCK_REALTIME, &snapshot->time);
   utsname kernel{};

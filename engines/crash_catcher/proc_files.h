@@ -24,12 +24,13 @@ std::string ThreadName(pid_t pid, pid_t tid);
 // "S (sleeping), in futex_wait": what a thread that does not stop is doing.
 std::string ThreadActivity(pid_t pid, pid_t tid);
 
-// From smaps, or from maps where that cannot be read.
-std::vector<Mapping> ReadMappings(pid_t pid, std::vector<std::string>* problems);
+// Of the process of the live thread `tid`: a leader that ended before its threads has none. From smaps,
+// or from maps where that cannot be read.
+std::vector<Mapping> ReadMappings(pid_t tid, std::vector<std::string>* problems);
 
-// Fills in what describes the process as a whole, its environment only if `environment`. What cannot be
-// read becomes a line in snapshot.problems.
-void DescribeProcess(pid_t pid, bool environment, Snapshot* snapshot);
+// Fills in what describes the process as a whole, whose snapshot->pid and live thread snapshot->tid are
+// there; its environment only if `environment`. What cannot be read becomes a line in problems.
+void DescribeProcess(bool environment, Snapshot* snapshot);
 
 }  // namespace utrace::crash
 

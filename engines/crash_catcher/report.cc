@@ -97,7 +97,7 @@ const Frame* CulpritFrame(const Snapshot& snapshot) {
 }
 
 std::string Summary(const Snapshot& snapshot) {
-  std::string text = fmt::format("{} ({})", snapshot.pid, snapshot.name);
+  std::string text = fmt::format("{} ({})", snapshot.pid, OneLine(snapshot.name));
   if (!snapshot.signal) {
     return text + fmt::format(" was reported upon {}", snapshot.trigger);
   }
@@ -117,6 +117,18 @@ std::string Summary(const Snapshot& snapshot) {
     return text + ", called from " + PlaceOf(*frame);
   }
   return text;
+}
+
+std::string OneLine(const std::string& text) {
+  std::string line;
+  for (const char c : text) {
+    if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') {
+      line += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    } else {
+      line += c;
+    }
+  }
+  return line;
 }
 
 std::string TimeText(const timespec& time) {

@@ -20,6 +20,8 @@ std::string JsonReport(const Snapshot& snapshot);
 // ...). Null if there is no frame.
 const Frame* CulpritFrame(const Snapshot& snapshot);
 
+// The text with its control characters made visible: one line, whatever a program calls itself.
+std::string OneLine(const std::string& text);
 // "2026-11-25T14:00:00.123Z".
 std::string TimeText(const timespec& time);
 

@@ -39,19 +39,6 @@ std::string Quoted(const std::string& argument) {
   return quoted + "'";
 }
 
-// One line whatever is in it.
-std::string OneLine(const std::string& text) {
-  std::string line;
-  for (const char c : text) {
-    if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') {
-      line += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
-    } else {
-      line += c;
-    }
-  }
-  return line;
-}
-
 void AddFrame(size_t number, const Frame& frame, Writer* writer) {
   const std::string indent(5, ' ');
   for (size_t i = 0; i < frame.functions.size(); ++i) {

@@ -235,18 +235,21 @@ std::shared_ptr<Reporter::Job> Reporter::StopForTimeout(const Watched& watched) 
 
 void Reporter::Work(Job& job) {
   if (cancelled_) return;
-  const auto process = HeldProcess::Take(*job.stopper, job.task, Clock::now() + settings_.patience);
-  if (process == nullptr) {
-    Say(fmt::format("{} was killed before its report could be made", job.task.tgid()));
+  auto taken = HeldProcess::Take(*job.stopper, job.task, settings_.patience);
+  if (!taken) {
+    const bool killed = taken.code() == -ESRCH;
+    Say(fmt::format("{} {}; there is no report", job.task.tgid(),
+                    killed ? "was killed before it could be looked at" : "does not stop"));
     return;
   }
+  const std::unique_ptr<HeldProcess> process = *std::move(taken);
   Snapshot& snapshot = process->snapshot();
   snapshot.signal = job.signal;
   snapshot.trigger = job.trigger;
   process->Describe(settings_.environment);
   if (!process->StillHeld()) {
     Say(fmt::format("{} ({}) was killed while its report was being made; there is none",
-                    snapshot.pid, snapshot.name));
+                    snapshot.pid, OneLine(snapshot.name)));
     return;
   }
   if (directory_fd_ >= 0) {

@@ -27,8 +27,8 @@ struct Settings {
   // this signal comes.
   std::optional<std::chrono::milliseconds> hang_timeout;
   int hang_signal = 0;
-  // How long threads may take to stop.
-  std::chrono::milliseconds patience{2000};
+  // How long the other threads may take to stop.
+  std::chrono::milliseconds patience{5000};
 };
 
 // What there is for the user.

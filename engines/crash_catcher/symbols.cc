@@ -35,24 +35,24 @@ std::string Demangled(const char* name) {
 }
 
 // The file of a module, through the process's own root directory. -1 if there is none to be had.
-int OpenModule(pid_t pid, std::string_view path, Dwarf_Addr base, std::string* opened) {
+int OpenModule(pid_t tid, std::string_view path, Dwarf_Addr base, std::string* opened) {
   if (path.ends_with(kDeleted)) {
     // Its name leads nowhere, or to another file.
-    *opened = fmt::format("/proc/{}/exe", pid);
+    *opened = fmt::format("/proc/{}/exe", tid);
     if (ReadProcLink(*opened) != path) {
       // Only with rights that few have.
       *opened = "";
       for (const Mapping& mapping : [&] {
              std::vector<std::string> unused;
-             return ReadMappings(pid, &unused);
+             return ReadMappings(tid, &unused);
            }()) {
         if (mapping.start != base) continue;
-        *opened = fmt::format("/proc/{}/map_files/{:x}-{:x}", pid, mapping.start, mapping.end);
+        *opened = fmt::format("/proc/{}/map_files/{:x}-{:x}", tid, mapping.start, mapping.end);
       }
       if (opened->empty()) return -1;
     }
   } else {
-    *opened = fmt::format("/proc/{}/root{}", pid, path);
+    *opened = fmt::format("/proc/{}/root{}", tid, path);
   }
   const int fd = open(opened->c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (fd < 0) return -1;
@@ -66,7 +66,7 @@ int OpenModule(pid_t pid, std::string_view path, Dwarf_Addr base, std::string* o
 
 // What the library's callbacks work on. They are called from C and let no exception out.
 struct Symbols::Impl {
-  Impl(pid_t process, Memory& process_memory) : pid(process), memory(process_memory) {}
+  Impl(pid_t live_thread, Memory& process_memory) : tid(live_thread), memory(process_memory) {}
   ~Impl() {
     if (dwfl != nullptr) dwfl_end(dwfl);
   }
@@ -92,7 +92,7 @@ struct Symbols::Impl {
   static const Dwfl_Callbacks kCallbacks;
   static const Dwfl_Thread_Callbacks kThreadCallbacks;
 
-  const pid_t pid;
+  const pid_t tid;
   Memory& memory;
   Dwfl* dwfl = nullptr;
   // The thread that is being unwound.
@@ -123,7 +123,7 @@ int Symbols::Impl::FindElf(Dwfl_Module* module, void** userdata, const char* nam
   }
   try {
     std::string opened;
-    const int fd = OpenModule(static_cast<Impl*>(*userdata)->pid, name, base, &opened);
+    const int fd = OpenModule(static_cast<Impl*>(*userdata)->tid, name, base, &opened);
     if (fd >= 0)
       *file_name = strdup(opened.c_str());  // looked beside for separate debug information
     return fd;
@@ -183,7 +183,7 @@ bool Symbols::Impl::Begin(std::string* error) {
     return false;
   }
   dwfl_report_begin(dwfl);
-  const int reported = dwfl_linux_proc_report(dwfl, pid);
+  const int reported = dwfl_linux_proc_report(dwfl, tid);
   if (reported != 0 || dwfl_report_end(dwfl, nullptr, nullptr) != 0) {
     *error = fmt::format("no symbols: the modules cannot be found: {}",
                          reported > 0 ? strerror(reported) : dwfl_errmsg(-1));
@@ -195,7 +195,7 @@ bool Symbols::Impl::Begin(std::string* error) {
     return DWARF_CB_OK;
   };
   dwfl_getmodules(dwfl, set_userdata, this, 0);
-  if (!dwfl_attach_state(dwfl, nullptr, pid, &kThreadCallbacks, this)) {
+  if (!dwfl_attach_state(dwfl, nullptr, tid, &kThreadCallbacks, this)) {
     *error = fmt::format("no stacks: {}", dwfl_errmsg(-1));
     return false;
   }
@@ -310,8 +310,8 @@ bool Symbols::Impl::AddDebugNames(Dwfl_Module* module, uint64_t address,
 Symbols::Symbols(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Symbols::~Symbols() = default;
 
-std::unique_ptr<Symbols> Symbols::Open(pid_t pid, Memory& memory, std::string* error) {
-  auto impl = std::make_unique<Impl>(pid, memory);
+std::unique_ptr<Symbols> Symbols::Open(pid_t tid, Memory& memory, std::string* error) {
+  auto impl = std::make_unique<Impl>(tid, memory);
   if (!impl->Begin(error)) return nullptr;
   return std::unique_ptr<Symbols>(new Symbols(std::move(impl)));
 }

@@ -18,9 +18,9 @@ namespace utrace::crash {
 // For one thread at a time.
 class Symbols {
  public:
-  // Of the process `pid`, which must stay stopped for this object's life. Borrows `memory`. Null, and
-  // *error one line, if its modules cannot be found.
-  static std::unique_ptr<Symbols> Open(pid_t pid, Memory& memory, std::string* error);
+  // Of the process of the live thread `tid`, which must stay stopped for this object's life. Borrows
+  // `memory`. Null, and *error one line, if its modules cannot be found.
+  static std::unique_ptr<Symbols> Open(pid_t tid, Memory& memory, std::string* error);
   ~Symbols();
   Symbols(const Symbols&) = delete;
   Symbols& operator=(const Symbols&) = delete;

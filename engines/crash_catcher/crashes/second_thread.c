@@ -5,6 +5,7 @@
 
 static pthread_barrier_t all_there;
 static volatile int waiting;
+static volatile int joining;
 static volatile long work;
 
 __attribute__((noinline)) static void wait_for_ever(void) {
@@ -33,8 +34,8 @@ __attribute__((noinline)) static int read_through(const int* pointer) {
 
 static void* crasher(void* pointer) {
   pthread_barrier_wait(&all_there);
-  // Both others are where they stay.
-  while (waiting == 0 || work == 0) {
+  // All others are where they stay.
+  while (waiting == 0 || work == 0 || joining == 0) {
   }
   return (void*)(long)read_through(pointer);
 }
@@ -45,6 +46,7 @@ int main(void) {
   pthread_create(&threads[0], NULL, waiter, NULL);
   pthread_create(&threads[1], NULL, worker, NULL);
   pthread_create(&threads[2], NULL, crasher, (void*)64);
+  joining = 1;
   for (int i = 0; i < 3; ++i) pthread_join(threads[i], NULL);
   return 0;
 }
