@@ -11,6 +11,10 @@
 // acknowledge each: it waits for a command in the system call recvfrom and acknowledges it by
 // sendto, and makes no other calls of its own (timed calls are surrounded by clock_gettime).
 //
+// The calls that every host needs: recvfrom, sendto, getpid, gettid, getppid, getuid, sched_yield, getcwd,
+// close, read (from the slot's pipe), pause, exit, exit_group. What else a test makes its tasks call
+// belongs to a capability; a call that a host does not know gives -ENOSYS.
+//
 // Tasks read the clock CLOCK_MONOTONIC as utrace_target_now; without part B it is the operating system's.
 //
 // Numbers of system calls, signals, errors, clone flags and si_codes are those of Linux on the machine
@@ -30,7 +34,7 @@ extern "C" {
 #endif
 
 // Changes whenever an implementation of this header would have to.
-#define UTRACE_TARGET_VERSION 1
+#define UTRACE_TARGET_VERSION 2
 UTRACE_EXPORT unsigned utrace_target_version(void);
 
 // What tasks of this implementation can do, one name a line. A test that needs what is not named is
@@ -43,7 +47,6 @@ UTRACE_EXPORT unsigned utrace_target_version(void);
 //   timed      command TIMED
 //   spin       command SPIN: user code that makes no system call
 //   memory     utrace_read_memory and utrace_write_memory; command COPY
-//   registers  commands REGISTERS_SPIN and REGISTERS_SYSCALL
 //   step       commands STEPS and BRANCHES
 //   fault      command FAULT
 //   altstack   command ALT_STACK
@@ -72,11 +75,19 @@ enum utrace_target_op {
   UTRACE_TARGET_ALT_STACK,     // installs the slot's alternate signal stack
   UTRACE_TARGET_FAULT,         // kind (0 SEGV at arguments[1], 1 ILL, 2 FPE, 3 BUS, 4 TRAP, 5 ABRT)
   UTRACE_TARGET_COPY,          // to, from, bytes: by the task's own loads and stores
-  UTRACE_TARGET_STEPS,
-  UTRACE_TARGET_BRANCHES,
-  UTRACE_TARGET_REGISTERS_SPIN,
-  UTRACE_TARGET_REGISTERS_SYSCALL
+  UTRACE_TARGET_STEPS,         // getppid and behind it the code of utrace_target_addresses.step
+  UTRACE_TARGET_BRANCHES,      // getppid and behind it the code of utrace_target_addresses.branch
+  UTRACE_TARGET_REGISTERS_SPIN,    // these two are for live puppets: the driver has no way to pass
+  UTRACE_TARGET_REGISTERS_SYSCALL  // the contents of registers
 };
+
+// Of STEPS: straight-line instructions, all but two of which count; the last of the two is the call
+// getuid, the other, before it, prepares it. The result is how many counted.
+#define UTRACE_TARGET_STEP_COUNT 12
+#define UTRACE_TARGET_STEP_CALL 6
+// Of BRANCHES: two instructions that count and a taken branch, three times, and one more instruction
+// that counts. The result is how many counted.
+#define UTRACE_TARGET_BRANCH_COUNT 3
 
 struct utrace_target_command {
   uint32_t op;   // utrace_target_op
@@ -86,8 +97,10 @@ struct utrace_target_command {
 };
 
 struct utrace_target_reply {
-  uint32_t seq;  // of the command; 0: a new thread, or the program of EXEC, is ready
-  int32_t pid;   // of the thread's process
+  // Of the command. 0: a new thread, or the program of EXEC, is ready; the threads in slots PARENT and
+  // WAITER, which exist from the start, say so too.
+  uint32_t seq;
+  int32_t pid;  // of the thread's process
   int64_t result;
   int64_t started_ns;   // TIMED: before the call
   int64_t finished_ns;  // and after it
@@ -137,6 +150,12 @@ struct utrace_target_addresses {
   uint64_t read_only;  // private read-only memory
   uint64_t unmapped;   // nothing there
   uint64_t entry;      // the program's entry point
+  // step[0] is behind the getppid of STEPS, executing step[i] leads to step[i + 1];
+  // step[UTRACE_TARGET_STEP_CALL] is the system call instruction.
+  uint64_t step[UTRACE_TARGET_STEP_COUNT + 1];
+  // Behind the getppid of BRANCHES, and where its branches lead, each to a higher address.
+  uint64_t branch_start;
+  uint64_t branch[UTRACE_TARGET_BRANCH_COUNT];
 };
 
 // Begins a world, or ends it: every task is killed, reaped and forgotten; engines may outlive it, and

@@ -4,6 +4,8 @@
 #include <sys/syscall.h>
 #include <time.h>
 
+#include <algorithm>
+
 #include "conformance/kit/puppet_host.h"
 #include "conformance/kit/target.h"
 #include "conformance/kit/threads.h"
@@ -23,6 +25,9 @@ class HostedPuppets final : public PuppetHost {
     addresses_.read_only = from->read_only;
     addresses_.unmapped = from->unmapped;
     addresses_.entry = from->entry;
+    std::ranges::copy(from->step, addresses_.step);
+    addresses_.branch_start = from->branch_start;
+    std::ranges::copy(from->branch, addresses_.branch);
   }
   ~HostedPuppets() override { End(); }
 

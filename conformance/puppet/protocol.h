@@ -47,9 +47,10 @@ struct RegisterImage {
 inline constexpr int kRax = 0, kRbx = 1, kRcx = 2, kRdx = 3, kRsi = 4, kRdi = 5, kRbp = 6, kR8 = 7,
                      kR9 = 8, kR10 = 9, kR11 = 10, kR12 = 11, kR13 = 12, kR14 = 13, kR15 = 14;
 
-inline constexpr int kSteps = 12;
-inline constexpr int kStepSyscall = 6;  // step[kStepSyscall] is a system call instruction (getuid)
-inline constexpr int kBranchTargets = 3;
+inline constexpr int kSteps = UTRACE_TARGET_STEP_COUNT;
+// step[kStepSyscall] is a system call instruction (getuid).
+inline constexpr int kStepSyscall = UTRACE_TARGET_STEP_CALL;
+inline constexpr int kBranchTargets = UTRACE_TARGET_BRANCH_COUNT;
 inline constexpr long kStepResult = 10;
 inline constexpr long kBranchResult = 7;
 

@@ -126,6 +126,11 @@ void Run::BecomesYielding() {
   fiber.state = State::kYielding;
 }
 
+void Run::NoteProgress() {
+  self().loops = false;
+  ++activity_;
+}
+
 void Run::LetPass(int64_t advance) {
   if (unwinding_) return;
   int64_t until = advance > kForever - now_ ? kForever : now_ + advance;

@@ -117,6 +117,7 @@ class Run {
   // Whether a fiber that is neither yielding nor settling could go on now; notes why.
   bool CanGoOn(Fiber& fiber);
   void BecomesYielding();
+  void NoteProgress();
   void LetPass(int64_t advance);
 
   int explored = 0;  // objects of Explored that are alive

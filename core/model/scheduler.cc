@@ -79,6 +79,8 @@ void Yield() {
   run.Reach();
 }
 
+void NoteProgress() { InRun().NoteProgress(); }
+
 namespace {
 
 Awaited AwaitEither(const char* what, const std::function<bool()>& ready, int64_t timeout,

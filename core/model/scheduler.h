@@ -116,6 +116,9 @@ void Point();
 // saying for what. It goes on when no other can, or when the strategy takes the processor from
 // another for it. Takes part in Settle as if it were waiting.
 void Yield();
+// What the calling fiber does before its next Yield is more than a loop that waits for others: time does
+// not pass, and nobody's Settle ends, because all who are left only do that.
+void NoteProgress();
 // Waits until `ready` holds, or for `timeout` ns of virtual time; whether it holds. `ready` is called
 // by the scheduler at every point, must not reach one itself, and should be cheap.
 bool Await(const char* what, const std::function<bool()>& ready, int64_t timeout = kForever);

@@ -138,6 +138,35 @@ int64_t Copy(Thread& thread, const utrace_target_command& command) {
   return command.arguments[2];
 }
 
+int64_t Steps(Thread& thread) {
+  thread.CallAt(kStepCode, SYS_getppid, {});
+  int64_t counted = 0;
+  for (int i = 0; i < UTRACE_TARGET_STEP_COUNT; ++i) {
+    if (i == UTRACE_TARGET_STEP_CALL) {
+      thread.CallAt(StepAt(i), SYS_getuid, {});
+      continue;
+    }
+    thread.InstructionAt(StepAt(i), StepAt(i + 1), false);
+    if (i != UTRACE_TARGET_STEP_CALL - 1) ++counted;
+  }
+  return counted;
+}
+
+int64_t Branches(Thread& thread) {
+  thread.CallAt(kBranchCode, SYS_getppid, {});
+  int64_t counted = 0;
+  uint64_t at = kBranchStart;
+  for (int i = 0; i < UTRACE_TARGET_BRANCH_COUNT; ++i) {
+    for (int n = 0; n < 2; ++n, ++counted, at += kInstructionSize) {
+      thread.InstructionAt(at, at + kInstructionSize, false);
+    }
+    thread.InstructionAt(at, BranchTarget(i), true);
+    at = BranchTarget(i);
+  }
+  thread.InstructionAt(at, at + kInstructionSize, false);
+  return counted + 1;
+}
+
 int64_t Execute(Thread& thread, const utrace_target_command& command, utrace_target_reply& reply) {
   const int64_t* a = command.arguments;
   const auto call = [&] {
@@ -186,6 +215,10 @@ int64_t Execute(Thread& thread, const utrace_target_command& command, utrace_tar
       return Fault(thread, a[0], Unsigned(a[1]));
     case UTRACE_TARGET_COPY:
       return Copy(thread, command);
+    case UTRACE_TARGET_STEPS:
+      return Steps(thread);
+    case UTRACE_TARGET_BRANCHES:
+      return Branches(thread);
     default:
       return -ENOSYS;
   }

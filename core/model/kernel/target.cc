@@ -4,6 +4,7 @@
 #include <cstring>
 #include <string>
 
+#include "core/model/kernel/program.h"
 #include "core/model/kernel/world.h"
 #include "core/model/scheduler.h"
 #include "core/signal_rules.h"
@@ -47,7 +48,7 @@ unsigned utrace_target_version() { return UTRACE_TARGET_VERSION; }
 
 const char* utrace_target_capabilities() {
   return "thread\nfork\nvfork\nclone\nexec\nsignal\njob-control\nwait\ntimed\nspin\nmemory\n"
-         "fault\naltstack\nkernel-task\n";
+         "step\nfault\naltstack\nkernel-task\n";
 }
 
 // ---- Tasks -----------------------------------------------------------------------------------------
@@ -95,14 +96,24 @@ uint64_t utrace_target_slot_address(unsigned slot) {
 }
 
 const utrace_target_addresses* utrace_target_program() {
-  static const utrace_target_addresses addresses = {
-      .handler = utrace::model::kHandlerCode,
-      .restorer = utrace::model::kRestorerSite,
-      .memory = utrace::model::kPrivateMemory,
-      .read_only = utrace::model::kReadOnlyMemory,
-      .unmapped = utrace::model::kUnmapped,
-      .entry = utrace::model::kEntryPoint,
-  };
+  static const utrace_target_addresses addresses = [] {
+    utrace_target_addresses all = {
+        .handler = utrace::model::kHandlerCode,
+        .restorer = utrace::model::kRestorerSite,
+        .memory = utrace::model::kPrivateMemory,
+        .read_only = utrace::model::kReadOnlyMemory,
+        .unmapped = utrace::model::kUnmapped,
+        .entry = utrace::model::kEntryPoint,
+        .step = {},
+        .branch_start = utrace::model::kBranchStart,
+        .branch = {},
+    };
+    for (int i = 0; i <= UTRACE_TARGET_STEP_COUNT; ++i) all.step[i] = utrace::model::StepAt(i);
+    for (int i = 0; i < UTRACE_TARGET_BRANCH_COUNT; ++i) {
+      all.branch[i] = utrace::model::BranchTarget(i);
+    }
+    return all;
+  }();
   return &addresses;
 }
 

@@ -80,26 +80,36 @@ void Thread::RunProgram() {
 
 int64_t Thread::Call(long number, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4,
                      uint64_t a5) {
-  machine.LoadCall(kCallSite, number, {a0, a1, a2, a3, a4, a5});
+  const int64_t result = CallAt(kCallSite, number, {a0, a1, a2, a3, a4, a5});
+  // Behind the call a single instruction returns from its wrapper, which is a taken branch.
+  AfterInstruction(true);
+  return result;
+}
+
+int64_t Thread::CallAt(uint64_t site, long number, const uint64_t (&arguments)[6]) {
+  machine.LoadCall(site, number, arguments);
   // Once more if the registers were rolled back.
   do {
     BeforeInstruction();
     const size_t depth = frames_.size();
     SystemCall();
     RunHandlers(depth);
-  } while (arch::Pc(machine.general) == kCallSite);
-  CheckProgramCounter(kCallSite + arch::kMaxSyscallInstruction);
-  // The instruction behind the call is one of its own.
-  AfterInstruction();
+  } while (arch::Pc(machine.general) == site);
+  CheckProgramCounter(site + arch::kMaxSyscallInstruction);
   return arch::SyscallResult(machine.general);
 }
 
 void Thread::Instruction() {
   arch::SetPc(machine.general, kUserCode);
+  InstructionAt(kUserCode, kUserCode, true);
+}
+
+void Thread::InstructionAt(uint64_t pc, uint64_t next, bool branch) {
   Yield();
   BeforeInstruction();
-  CheckProgramCounter(kUserCode);
-  AfterInstruction();
+  CheckProgramCounter(pc);
+  arch::SetPc(machine.general, next);
+  AfterInstruction(branch);
 }
 
 void Thread::BeforeInstruction() {
@@ -109,8 +119,11 @@ void Thread::BeforeInstruction() {
   RunHandlers(depth);
 }
 
-void Thread::AfterInstruction() {
-  if (std::exchange(step_, Step::kNone) == Step::kNone) return;
+void Thread::AfterInstruction(bool branch) {
+  if (step_ == Step::kNone || (step_ == Step::kBlock && !branch)) return;
+  step_ = Step::kNone;
+  // Even in a loop that goes on for ever, a trap is something that happens.
+  NoteProgress();
   const size_t depth = frames_.size();
   trap_ = StepTrap(arch::Pc(machine.general));
   ReturnToUser();
@@ -173,7 +186,7 @@ void Thread::RunHandler() {
   Point();
   BeforeInstruction();
   RecordSignal(*this, frame.info, frame.machine, machine, frame.blocked);
-  AfterInstruction();
+  AfterInstruction(false);
   machine.LoadCall(kRestorerSite, SYS_rt_sigreturn, {});
   // Once more if the call was rolled back.
   const auto is_there = [&] {
@@ -201,7 +214,8 @@ void Thread::SystemCall() {
   if (!killed_ && traced_ && (interest_ & UTRACE_EVENT(SYSCALL_EXIT)) != 0) {
     core_->OnSyscallExit();
   }
-  if (std::exchange(step_, Step::kNone) != Step::kNone) {
+  if (step_ == Step::kSingle) {
+    step_ = Step::kNone;
     trap_ = StepTrap(arch::Pc(machine.general));
   }
   ReturnToUser();

@@ -45,8 +45,13 @@ class Thread : public std::enable_shared_from_this<Thread> {
 
   int64_t Call(long number, uint64_t a0 = 0, uint64_t a1 = 0, uint64_t a2 = 0, uint64_t a3 = 0,
                uint64_t a4 = 0, uint64_t a5 = 0);
-  // One instruction that is no system call; lets others run first.
+  // The same, made by the system call instruction at `site`.
+  int64_t CallAt(uint64_t site, long number, const uint64_t (&arguments)[6]);
+  // One turn of a loop, without a system call; lets others run first.
   void Instruction();
+  // The instruction at `pc`, where the program counter is, of which `next` is executed next; with
+  // `branch` it leads there by a taken branch. Lets others run first.
+  void InstructionAt(uint64_t pc, uint64_t next, bool branch);
   // An instruction that faults.
   void Fault(int signal, int code, uint64_t address);
 
@@ -128,7 +133,8 @@ class Thread : public std::enable_shared_from_this<Thread> {
   void ReturnToUser();
   // Interrupts and the trap of a step, where the next user instruction would be executed.
   void BeforeInstruction();
-  void AfterInstruction();
+  // It was executed; `branch` if it was one that was taken.
+  void AfterInstruction(bool branch);
   // User code of handlers set up beyond `depth`, and the start of a new program.
   void RunHandlers(size_t depth);
   void RunHandler();
