@@ -51,7 +51,11 @@ void PutLock(Call& call, const struct flock& lock) {
   PutNameField(call.out, "l_whence", kWhence, static_cast<uint64_t>(lock.l_whence));
   PutSignedField(call.out, "l_start", lock.l_start);
   PutSignedField(call.out, "l_len", lock.l_len);
-  if (call.exit) PutSignedField(call.out, "l_pid", lock.l_pid);
+  // Who holds it, for those who ask.
+  const int command = static_cast<int>(call.args[1]);
+  if (call.exit && (command == F_GETLK || command == F_OFD_GETLK)) {
+    PutSignedField(call.out, "l_pid", lock.l_pid);
+  }
   call.out.EndStruct();
 }
 

@@ -144,7 +144,7 @@ TEST_F(Files, WhatTheCallChanges) {
   const uint64_t offset = memory_.PutObject(int64_t{0});
   const auto move = [&] { memory_.Change(offset, int64_t{100}); };
   EXPECT_EQ(Show("sendfile", {4, 3, offset, 100}, Returned(100), Format::kText, move),
-            "sendfile(4, 3, [0 => 100], 100) = 100");
+            "sendfile(4, 3, [0] => [100], 100) = 100");
   memory_.Change(offset, int64_t{0});
   EXPECT_EQ(Show("sendfile", {4, 3, offset, 100}, Returned(100), Format::kJson, move),
             R"({"args":{"out_fd":4,"in_fd":3,"offset":{"before":0,"after":100},"count":100},)"

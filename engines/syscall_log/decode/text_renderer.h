@@ -35,8 +35,8 @@ class TextRenderer final : public Renderer {
   void EndSet() override { End("]"); }
   void BeginArguments(std::string_view macro) override;
   void EndArguments() override { End(")"); }
-  void BeginChange() override { Begin("", " => ", true); }
-  void Arrow() override {}
+  void BeginChange() override { Begin("", "", true); }
+  void Arrow() override { TextOnly(" => "); }
   void EndChange() override { End(""); }
   void BeginNote() override { Begin("(", ", ", false); }
   void EndNote() override { End(")"); }

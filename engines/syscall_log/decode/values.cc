@@ -49,10 +49,14 @@ void ShowChange(Call& call, uint64_t address) {
   }
   const T before = static_cast<T>(call.kept[call.index]);
   if (!read || before == number) return ShowNumberAt<T>(call, address);
+  // "[16 => 12]" of what is both, "[0] => [100]" of a position, as strace has them.
+  const bool position = sizeof(T) == sizeof(int64_t);
   call.out.TextOnly("[");
   call.out.BeginChange();
   call.out.Signed(before);
+  if (position) call.out.TextOnly("]");
   call.out.Arrow();
+  if (position) call.out.TextOnly("[");
   call.out.Signed(number);
   call.out.EndChange();
   call.out.TextOnly("]");
