@@ -26,7 +26,7 @@ SAME = [
     (r"0x[0-9a-f]{5,}", "ADDRESS"),
     # The time that was left of a timeout; CPU times of the child.
     (r"left \{tv_sec=\d+, tv_nsec=\d+\}", "left TIME"),
-    (r"si_[us]time=\d+", "si_time=T"),
+    (r"si_[us]time=\d+( /\* [\d.]+ s \*/)?", "si_time=T"),
     # strace reads the mask from the signal's frame.
     (r"rt_sigreturn\(\{.*\}\)", "rt_sigreturn()"),
     (r" \(deleted\)>", ">(deleted)"),

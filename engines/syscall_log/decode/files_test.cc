@@ -53,6 +53,9 @@ TEST_F(Files, BuffersAreCutAndEscaped) {
   const uint64_t odd = memory_.Put(std::string("\0\1\0012\x7f\t\"\\\xff", 9));
   EXPECT_EQ(Show("write", {1, odd, 9}, Returned(9)),
             R"(write(1, "\0\1\0012\177\t\"\\\377", 9) = 9)");
+  // Only octal digits could be taken for part of a number.
+  EXPECT_EQ(Show("write", {1, memory_.Put(std::string("\0018\0017", 4)), 4}, Returned(4)),
+            R"(write(1, "\18\0017", 4) = 4)");
   style_.strings = 2;
   EXPECT_EQ(Show("write", {1, odd, 9}, Returned(9)), R"(write(1, "\0\1"..., 9) = 9)");
   style_.strings = 0;
@@ -98,6 +101,14 @@ TEST_F(Files, StatAsItWasFilledIn) {
             "fstat(1, {st_mode=S_IFCHR|S_ISVTX|0620, st_rdev=makedev(0x88, 0), ...}) = 0");
   style_.verbose = true;
   EXPECT_NE(Show("fstat", {1, buffer}).find("st_nlink=0, st_uid=0"), std::string::npos);
+}
+
+TEST_F(Files, Statx) {
+  EXPECT_EQ(Show("statx", {3, 0, AT_EMPTY_PATH, STATX_ALL, 0}, Failed(EFAULT)),
+            "statx(3, NULL, AT_STATX_SYNC_AS_STAT|AT_EMPTY_PATH, STATX_ALL, NULL) = -1 EFAULT (Bad "
+            "address)");
+  EXPECT_EQ(Show("statx", {3, 0, AT_STATX_DONT_SYNC, STATX_BASIC_STATS | STATX_BTIME, 0}),
+            "statx(3, NULL, AT_STATX_DONT_SYNC, STATX_ALL, NULL) = 0");
 }
 
 TEST_F(Files, Fcntl) {

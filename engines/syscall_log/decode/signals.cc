@@ -1,6 +1,7 @@
 #include "engines/syscall_log/decode/signals.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include <iterator>
 
@@ -104,6 +105,14 @@ void PutSignalField(Renderer& out, const char* name, int signal) {
   PutSignal(out, signal);
 }
 
+// Processor time, in clock ticks; in text with the seconds that they make.
+void PutTicks(Renderer& out, const char* name, clock_t ticks) {
+  static const auto per_second = static_cast<double>(sysconf(_SC_CLK_TCK));
+  PutSignedField(out, name, ticks);
+  if (ticks == 0) return;
+  out.TextOnly(fmt::format(" /* {:.2f} s */", static_cast<double>(ticks) / per_second));
+}
+
 // Of a signal that the kernel sent because of what happened.
 void PutCause(Renderer& out, const siginfo_t& info) {
   switch (info.si_signo) {
@@ -114,8 +123,8 @@ void PutCause(Renderer& out, const siginfo_t& info) {
       } else {
         PutSignalField(out, "si_status", info.si_status);
       }
-      PutSignedField(out, "si_utime", info.si_utime);
-      PutSignedField(out, "si_stime", info.si_stime);
+      PutTicks(out, "si_utime", info.si_utime);
+      PutTicks(out, "si_stime", info.si_stime);
       break;
     case SIGSEGV:
     case SIGBUS:
@@ -145,7 +154,9 @@ void PutCause(Renderer& out, const siginfo_t& info) {
 }  // namespace
 
 void AppendSignalName(Text& out, int signal) {
-  if (const char* name = sigabbrev_np(signal); name != nullptr) {
+  if (signal == SIGIO) {
+    Append(out, "SIGIO");  // and not POLL, its other name
+  } else if (const char* name = sigabbrev_np(signal); name != nullptr) {
     fmt::format_to(std::back_inserter(out), "SIG{}", name);
   } else if (signal == kFirstRealTime) {
     Append(out, "SIGRTMIN");

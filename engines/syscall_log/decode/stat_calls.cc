@@ -1,4 +1,5 @@
 // Calls that tell about files and file systems.
+#include <fcntl.h>
 #include <linux/stat.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -98,6 +99,11 @@ void PutStatx(Call& call, const struct statx& file) {
   out.EndStruct();
 }
 
+void ShowStatxFlags(Call& call, uint64_t value) {
+  PutNameAndFlags(call.out, kStatxSync, AT_STATX_SYNC_TYPE, kStatxFlags,
+                  static_cast<uint32_t>(value));
+}
+
 // The kernel marks flags that it filled in.
 constexpr uint64_t kStatfsFlagsAreValid = 0x20;
 
@@ -167,7 +173,7 @@ constexpr CallInfo kCalls[] = {
      Returns::kDecimal,
      {{{"dfd", Directory},
        {"path", Path},
-       {"flags", Flags<kStatxFlags>},
+       {"flags", {ShowStatxFlags}},
        {"mask", Flags<kStatxMask>},
        {"statxbuf", Out<struct statx, PutStatx>}}},
      nullptr,

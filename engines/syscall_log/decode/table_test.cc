@@ -27,8 +27,15 @@ TEST(Table, DecodesCallsThatExist) {
     aarch64 += there ? 1 : 0;
     EXPECT_TRUE(here || there) << name << " is no system call of either machine";
     EXPECT_TRUE(names.insert(name).second) << name << " is there twice";
+    // JSON has them as members of one object.
+    std::set<std::string> params;
     for (const Param& param : entry.info->params) {
       EXPECT_EQ(param.name == nullptr, param.type.show == nullptr) << name;
+      if (param.name == nullptr) continue;
+      EXPECT_TRUE(params.insert(param.name).second) << name << " has two " << param.name;
+      // Perfetto's objects have these beside them.
+      EXPECT_EQ((std::set<std::string>{"result", "error", "note", "ended"}).count(param.name), 0u)
+          << name;
     }
   }
   EXPECT_GE(x86_64, 300);

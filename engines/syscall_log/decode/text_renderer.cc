@@ -15,7 +15,7 @@ void Print(Text& out, fmt::format_string<Args...> format, Args&&... args) {
   fmt::format_to(std::back_inserter(out), format, std::forward<Args>(args)...);
 }
 
-// As in C, with octal numbers as short as what follows allows.
+// As in C, with octal numbers as short as a digit that follows allows.
 void AppendEscaped(Text& out, std::string_view bytes) {
   for (size_t i = 0; i < bytes.size(); ++i) {
     const auto byte = static_cast<unsigned char>(bytes[i]);
@@ -44,7 +44,7 @@ void AppendEscaped(Text& out, std::string_view bytes) {
       default:
         if (byte >= ' ' && byte < 0x7f) {
           out.push_back(bytes[i]);
-        } else if (i + 1 < bytes.size() && bytes[i + 1] >= '0' && bytes[i + 1] <= '9') {
+        } else if (i + 1 < bytes.size() && bytes[i + 1] >= '0' && bytes[i + 1] <= '7') {
           Print(out, "\\{:03o}", byte);
         } else {
           Print(out, "\\{:o}", byte);

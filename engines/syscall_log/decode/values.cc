@@ -5,6 +5,7 @@
 
 #include <bit>
 #include <cstring>
+#include <ranges>
 #include <vector>
 
 #include "engines/syscall_log/decode/signals.h"
@@ -79,14 +80,17 @@ void PutIntName(Renderer& out, const Names& names, uint64_t value) {
 }
 
 uint64_t PutFlagNames(Renderer& out, const Names& names, uint64_t value) {
-  // Names of several bits first, so that they are not taken apart.
-  for (const bool several : {true, false}) {
-    for (const NameEntry& entry : names.entries) {
-      if (entry.value == 0 || (std::popcount(entry.value) > 1) != several) continue;
-      if ((value & entry.value) != entry.value) continue;
-      out.Name(entry.name);
-      value &= ~entry.value;
-    }
+  const auto put = [&](const NameEntry& entry) {
+    if (entry.value == 0 || (value & entry.value) != entry.value) return;
+    out.Name(entry.name);
+    value &= ~entry.value;
+  };
+  // Names of several bits first, the longest before others, so that they are not taken apart.
+  for (const NameEntry& entry : names.entries | std::views::reverse) {
+    if (std::popcount(entry.value) > 1) put(entry);
+  }
+  for (const NameEntry& entry : names.entries) {
+    if (std::popcount(entry.value) == 1) put(entry);
   }
   return value;
 }
