@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -53,8 +54,19 @@ bool WantsOutput(const std::string& spec) {
   return std::ranges::find(options, "output", &OptionInfo::key) != options.end();
 }
 
+// Adds what the server tells of an engine's system calls. Empty, or why it cannot be had with --fast.
+std::string AddCalls(const std::vector<std::string>& told, std::vector<long>* calls) {
+  for (const std::string& number : told) {
+    if (number == "all") {
+      return "it wants to see all system calls, and --fast needs names of those it shall see";
+    }
+    calls->push_back(std::atol(number.c_str()));
+  }
+  return "";
+}
+
 // Empty, or why not.
-std::string MakeOne(server::Client& client, const std::string& spec) {
+std::string MakeOne(server::Client& client, const std::string& spec, std::vector<long>* calls) {
   std::string error;
   const std::optional<EngineSpec> parsed = ParseEngineSpec(spec, &error);
   if (!parsed) return error;
@@ -80,7 +92,9 @@ std::string MakeOne(server::Client& client, const std::string& spec) {
     descriptors.push_back(fd);
   }
   const Reply answer = client.Ask(request, descriptors, [](const Reply&) {});
-  if (answer.kind == Reply::Kind::kDone) return "";
+  if (answer.kind == Reply::Kind::kDone) {
+    return calls == nullptr ? "" : AddCalls(answer.lines, calls);
+  }
   // An engine that only this program has, or only as it is here.
   const std::vector<std::string>& program = client.greeting().lines;
   if (program.empty() || program[0] == ThisProgram()) return answer.text;
@@ -128,10 +142,10 @@ std::vector<std::string> WithoutOwnFollowing(std::vector<std::string> specs) {
   return specs;
 }
 
-bool MakeEngines(server::Client& client, const std::vector<std::string>& specs,
-                 std::string* error) {
+bool MakeEngines(server::Client& client, const std::vector<std::string>& specs, std::string* error,
+                 std::vector<long>* calls) {
   for (const std::string& spec : specs) {
-    const std::string why = MakeOne(client, spec);
+    const std::string why = MakeOne(client, spec, calls);
     if (why.empty()) continue;
     *error = fmt::format("-e {}: {}", spec, why);
     return false;

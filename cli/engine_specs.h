@@ -20,8 +20,10 @@ std::vector<std::string> EngineSpecs(const std::vector<std::string>& engines,
 std::vector<std::string> WithoutOwnFollowing(std::vector<std::string> specs);
 
 // Opens the files that the specs name, as this process and where it stands, and has the server make the
-// engines. False, and *error one line, if one cannot be made.
-bool MakeEngines(server::Client& client, const std::vector<std::string>& specs, std::string* error);
+// engines. False, and *error one line, if one cannot be made. With `calls`: that becomes the numbers of the
+// system calls that the engines want to see, and one that wants all is an error.
+bool MakeEngines(server::Client& client, const std::vector<std::string>& specs, std::string* error,
+                 std::vector<long>* calls = nullptr);
 
 }  // namespace utrace::cli
 

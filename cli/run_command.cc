@@ -17,6 +17,7 @@
 #include "cli/die.h"
 #include "cli/engine_specs.h"
 #include "cli/version.h"
+#include "core/linux/call_filter.h"
 #include "core/linux/gated_child.h"
 #include "fmt/core.h"
 #include "server/client.h"
@@ -92,7 +93,8 @@ int ExitStatusForExecError(const std::string& command, int error, const std::str
 // What the server tells while the command runs and at its end.
 class ServerTalk {
  public:
-  explicit ServerTalk(server::Client& client) : client_(client) {}
+  // `filtered`: the command has a filter, and needs the server.
+  ServerTalk(server::Client& client, bool filtered) : client_(client), filtered_(filtered) {}
 
   // Takes what there is now. False if the server is gone, which was told to the user then.
   bool Listen() {
@@ -101,7 +103,8 @@ class ServerTalk {
     if (why_gone_.empty()) {
       why_gone_ = fmt::format("the server (pid {}) has died", client_.server());
     }
-    Complain(why_gone_ + "; the command runs on untraced");
+    Complain(why_gone_ + "; the command runs on untraced" +
+             (filtered_ ? ", and its system calls that --fast named fail" : ""));
     return false;
   }
   // The engines' work is over.
@@ -124,18 +127,20 @@ class ServerTalk {
   }
 
   server::Client& client_;
+  const bool filtered_;
   std::string why_gone_;  // as the server has said
   bool ending_ = false;   // notes are problems of the engines
   std::vector<std::string> problems_;
 };
 
 // Attaches the engines to the child that waits for it. Empty, or why not.
-std::string AttachTo(pid_t child, server::Client& client) {
+std::string AttachTo(pid_t child, bool fast, server::Client& client) {
   std::string refusal;
-  const Reply answer = client.Ask(server::AttachRequest{.targets = {child}, .command = true}, {},
-                                  [&](const Reply& reply) {
-                                    if (reply.kind == Reply::Kind::kRefused) refusal = reply.text;
-                                  });
+  const Reply answer =
+      client.Ask(server::AttachRequest{.targets = {child}, .command = true, .fast = fast}, {},
+                 [&](const Reply& reply) {
+                   if (reply.kind == Reply::Kind::kRefused) refusal = reply.text;
+                 });
   return answer.kind == Reply::Kind::kError ? answer.text : refusal;
 }
 
@@ -163,7 +168,11 @@ int RunTraced(const RunArguments& arguments) {
   if (error.empty()) {
     client = server::Client::Connect("run", kVersion, server::Client::IfNone::kStart, &error);
   }
-  if (client != nullptr) MakeEngines(*client, specs, &error);
+  std::vector<long> calls;
+  if (client != nullptr) MakeEngines(*client, specs, &error, arguments.fast ? &calls : nullptr);
+  std::unique_ptr<linux_host::CallFilter> filter;
+  // Engines that want no calls need no filter.
+  if (error.empty() && !calls.empty()) filter = linux_host::CallFilter::Make(calls, &error);
   if (!error.empty()) {
     Complain(error);
     return kExitRunFailed;
@@ -172,7 +181,8 @@ int RunTraced(const RunArguments& arguments) {
   const std::string& name = arguments.command.front();
   std::unique_ptr<linux_host::GatedChild> child;
   const int started = linux_host::GatedChild::Start(
-      arguments.command, {.tracer = client->server(), .private_fd = client->socket()}, &child,
+      arguments.command,
+      {.tracer = client->server(), .private_fd = client->socket(), .filter = filter.get()}, &child,
       &error);
   if (started == -ENOENT || started == -EACCES) {
     return ExitStatusForExecError(name, -started, error);
@@ -182,11 +192,11 @@ int RunTraced(const RunArguments& arguments) {
         fmt::format("{}: cannot be started: {}", name, error.empty() ? strerror(-started) : error));
     return kExitRunFailed;
   }
-  ServerTalk talk(*client);
+  ServerTalk talk(*client, filter != nullptr);
   int wait_status = 0;
   {
     const SignalsWhileRunning signals(child->pidfd());
-    error = AttachTo(child->pid(), *client);
+    error = AttachTo(child->pid(), filter != nullptr, *client);
     if (!error.empty()) {
       kill(child->pid(), SIGKILL);
       waitpid(child->pid(), nullptr, __WALL);
@@ -197,6 +207,11 @@ int RunTraced(const RunArguments& arguments) {
     wait_status = WaitFor(*child, *client, talk);
     if (released != 0) {
       if (!client->gone()) talk.End();
+      if (child->filter_failed()) {
+        Complain(fmt::format("{}: --fast: no filter for system calls can be put in force: {}", name,
+                             strerror(-released)));
+        return kExitRunFailed;
+      }
       return ExitStatusForExecError(name, -released, "");
     }
   }

@@ -15,6 +15,7 @@ inline constexpr int kExitNotFound = 127;
 struct RunArguments {
   std::vector<std::string> engines;  // NAME[:KEY=VALUE,...]; empty: the default one
   std::string output;                // -o: for the engine that names no output of its own
+  bool fast = false;                 // stop for the system calls alone that the engines name
   std::vector<std::string> command;  // with its arguments; not empty
 };
 

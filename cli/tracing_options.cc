@@ -15,11 +15,18 @@ engines work in the user's server (utrace serve --help), where others can join t
 creates is traced as each engine's own options say. If utrace or the server is killed, the command runs
 on untraced.
 
+--fast gives the command a seccomp filter: the system calls that no engine named run at full speed. The
+filter stays with the command and all that it creates: they are traced until they end, set-user-id programs
+gain no rights, and if the server is killed, the calls named fail with ENOSYS. Calls of 32-bit programs are
+not seen.
+
 Examples:
   utrace run -- ls -l /tmp               log the system calls of ls on standard error
   utrace run -o calls.log -- make        the same into a file, children included
   utrace run -e syscall_log -e syscall_log:output=second.log -- sort words
                                          two engines on one process
+  utrace run --fast -e syscall_log:trace=%file -- make
+                                         only some system calls, and those at little cost
 
 The exit status is the command's; if a signal killed the command, utrace dies of the same. 125: utrace
 itself failed; 126: the command cannot be executed; 127: there is no such command.)";
@@ -154,6 +161,9 @@ void TracingCommands::AddRun(CLI::App& app) {
   run_app_ =
       app.add_subcommand("run", "run a command with tracing engines on it: utrace run -- COMMAND");
   AddEngineOptions(run_app_, &run_);
+  run_app_->add_flag(
+      "--fast", run_.fast,
+      "stop the command for the system calls alone that the engines name (see below)");
   // `utrace run ls -l` is understood too.
   run_app_->prefix_command();
   run_app_->footer("\nEngines:\n" + EngineList("  ") + kRunFooter);

@@ -2,6 +2,7 @@
 #ifndef ENGINES_INSTANCE_H_
 #define ENGINES_INSTANCE_H_
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,10 @@ class EngineInstance {
   // affair. Borrows `task`. Zero, or a negative errno: -EEXIST this instance is attached to it
   // already; the others as Attachment::Attach, with utrace_last_error_text() saying more.
   virtual int Attach(utrace_task* task) = 0;
+
+  // The system calls by whose events it does its work, by number; nullopt: it wants to see all calls.
+  // An empty list: it wants none. For `utrace run --fast`.
+  virtual std::optional<std::vector<long>> SystemCalls() const { return std::nullopt; }
 
   // Ends the work: leaves every task, after which no callback runs or will run, and brings all
   // output to where it belongs. May wait for a slow reader of that output, some seconds at most

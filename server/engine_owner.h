@@ -51,6 +51,7 @@ class EngineOwner final : public Owner {
     kFollow,  // attaches engines to what their tasks create
     kStop,    // utrace stop
     kInterrupt,
+    kFilter,  // keeps tasks traced that have a filter for system calls
   };
   struct About {
     Kind kind = Kind::kEngine;

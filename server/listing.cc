@@ -180,6 +180,8 @@ void DetachEngines(const DetachRequest& request, const ClientIdentity& client, A
       for (const AttachedEngine& engine : task.engines) {
         EngineOwner* const owner = ToEngineOwner(engine.owner.get());
         if (owner == nullptr || !Matches(request.engine, *owner)) continue;
+        // Calls that the filter names would fail from then on.
+        if (owner->about().kind == EngineOwner::Kind::kFilter) continue;
         owner->NoteDetachedBy(client.pid);
         if (DetachOne(task, engine) != 0) continue;
         again = true;

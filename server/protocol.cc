@@ -150,7 +150,8 @@ struct RequestWriter {
   }
   Json operator()(const AttachRequest& attach) const {
     return {{"do", "attach"},          {"targets", attach.targets}, {"threads", attach.threads},
-            {"follow", attach.follow}, {"force", attach.force},     {"command", attach.command}};
+            {"follow", attach.follow}, {"force", attach.force},     {"command", attach.command},
+            {"fast", attach.fast}};
   }
   Json operator()(const EndRequest&) const { return {{"do", "end"}}; }
   Json operator()(const DetachRequest& detach) const {
@@ -201,7 +202,8 @@ std::optional<Request> ParseRequest(std::string_view text, std::string* error) {
                             .threads = fields.Flag("threads"),
                             .follow = fields.Flag("follow"),
                             .force = fields.Flag("force"),
-                            .command = fields.Flag("command")};
+                            .command = fields.Flag("command"),
+                            .fast = fields.Flag("fast")};
   } else if (what == "end") {
     request = EndRequest{};
   } else if (what == "detach") {

@@ -52,6 +52,8 @@ struct AttachRequest {
   bool force = false;    // to process 1 as well
   // To this one thread, and nothing that it creates: a command waits there for its start.
   bool command = false;
+  // `command`: it will have a filter for the system calls that the engines want.
+  bool fast = false;
 };
 
 // Finish all engines that this client made.
@@ -94,7 +96,8 @@ struct Reply {
     // Before anything was asked: `number` is the server's protocol, `pid` its process, `text` its
     // version and `lines` its program's path.
     kGreeting,
-    // Ends an answer. `number`: what was made or done.
+    // Ends an answer. `number`: what was made or done. Of an engine: `lines` are the numbers of the
+    // system calls that it wants to see, or "all".
     kDone,
     // Ends an answer: nothing was done, for the reason `text`.
     kError,

@@ -7,6 +7,7 @@
 #include <exception>
 #include <utility>
 
+#include "core/linux/filtered_tasks.h"
 #include "core/linux/traced_tasks.h"
 #include "engines/registry.h"
 #include "server/control.h"
@@ -133,7 +134,9 @@ std::shared_ptr<EngineOwner> Session::MakeOwner(EngineOwner::Kind kind, std::str
   std::function<void()> none_left;
   if (kind == EngineOwner::Kind::kEngine) none_left = [bell = bell_] { bell->Ring(); };
   // A stop outlives its session, and may be what keeps the server.
-  if (kind == EngineOwner::Kind::kStop) none_left = shared_.wake;
+  if (kind == EngineOwner::Kind::kStop || kind == EngineOwner::Kind::kFilter) {
+    none_left = shared_.wake;
+  }
   return std::make_shared<EngineOwner>(EngineOwner::About{.kind = kind,
                                                           .id = shared_.next_engine++,
                                                           .name = std::move(name),
@@ -183,17 +186,45 @@ void Session::Make(const MakeEngineRequest& request, std::vector<Fd> descriptors
     return;
   }
   const uint64_t id = served->owner->about().id;
+  std::vector<std::string> calls;
+  if (const auto wanted = served->instance->SystemCalls()) {
+    for (const long number : *wanted) calls.push_back(std::to_string(number));
+  } else {
+    calls.emplace_back("all");
+  }
   {
     const std::lock_guard lock(mutex_);
     engines_.push_back(std::move(served));
   }
-  answer.Done(id);
+  answer.Send({.kind = Reply::Kind::kDone, .number = id, .lines = std::move(calls)});
+}
+
+// The tasks of a command that will have a filter: empty, or why there can be none.
+std::string Session::PrepareFilter(pid_t target) {
+  for (const auto& served : engines_) {
+    if (served->instance->SystemCalls()) served->owner->WantNamedCallsOnly();
+  }
+  const auto pid = PidRef::Find(target);
+  const auto task = pid ? pid->FindTask() : pid.status();
+  if (!task) return ExplainFailure(target, task.code());
+  const auto keeper = MakeOwner(EngineOwner::Kind::kFilter, "filter", "");
+  const OwnerScope scope(keeper.get());
+  const int status = linux_host::KeepFiltered(*task);
+  return status == 0 ? "" : ExplainFailure(target, status);
 }
 
 void Session::Attach(const AttachRequest& request, Answer& answer) {
   if (engines_.empty()) {
     answer.Fail("there is no engine to attach");
     return;
+  }
+  if (request.fast && request.command) {
+    for (const pid_t target : request.targets) {
+      const std::string why = PrepareFilter(target);
+      if (why.empty()) continue;
+      answer.Fail(why);
+      return;
+    }
   }
   const auto follower = std::make_shared<Follower>(
       MakeOwner(EngineOwner::Kind::kFollow, "follow", ""), request.follow,

@@ -74,6 +74,7 @@ class Session {
   void Run();
   void Serve(const Request& request, std::vector<Fd> descriptors);
   void Make(const MakeEngineRequest& request, std::vector<Fd> descriptors, Answer& answer);
+  std::string PrepareFilter(pid_t target);
   void Attach(const AttachRequest& request, Answer& answer);
   int AttachEngines(const TaskRef& task, std::string* reason);
   void AttachFollowed(const std::vector<EngineOwner*>& parents, TaskView child);

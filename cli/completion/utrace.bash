@@ -106,7 +106,7 @@ _utrace() {
   esac
 
   case $command in
-    run) options="--engine --output --help" ;;
+    run) options="--engine --output --fast --help" ;;
     attach) options="--engine --output --threads --follow --force --quiet --help" ;;
     detach) options="--engine --threads --help" ;;
     ps) options="--json --help" ;;

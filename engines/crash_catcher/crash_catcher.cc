@@ -59,6 +59,7 @@ class CrashCatcherInstance final : public EngineInstance {
         messages_(std::move(messages)),
         reporter_(std::make_shared<crash::Reporter>(settings, directory_fd, messages_)),
         engine_(std::make_shared<CrashCatcher>(settings, reporter_)) {}
+  std::optional<std::vector<long>> SystemCalls() const override { return std::vector<long>(); }
   ~CrashCatcherInstance() override {
     engine_->LeaveEverywhere();
     reporter_->Cancel();

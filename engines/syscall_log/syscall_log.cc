@@ -34,6 +34,16 @@ class SyscallLogInstance final : public EngineInstance {
     return 0;
   }
 
+  std::optional<std::vector<long>> SystemCalls() const override {
+    const syscall_log::CallFilter& filter = log_->settings().calls;
+    if (filter.Wants(syscall_log::kSyscallLimit)) return std::nullopt;
+    std::vector<long> wanted;
+    for (long number = 0; number < syscall_log::kSyscallLimit; ++number) {
+      if (filter.Wants(number)) wanted.push_back(number);
+    }
+    return wanted;
+  }
+
   std::vector<std::string> Finish() override {
     engine_->DetachEverywhere();
     std::vector<std::string> problems = log_->Finish();
