@@ -23,6 +23,13 @@ std::string Dump(const Json& json) {
   return json.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
 }
 
+// For a message about it.
+std::string OnOneLine(std::string text) {
+  std::ranges::replace_if(
+      text, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
+  return text;
+}
+
 // Takes the fields of an object, and notes what is wrong with the first bad one. Whoever has taken all
 // that it knows asks Finish, for which an unknown field is an error too.
 class Fields {
@@ -218,7 +225,7 @@ std::optional<Request> ParseRequest(std::string_view text, std::string* error) {
                              .threads = fields.Flag("threads"),
                              .force = fields.Flag("force")};
   } else {
-    *error = "there is no request \"" + what.substr(0, kMaxName) + "\"";
+    *error = "there is no request \"" + OnOneLine(what) + "\"";
     return std::nullopt;
   }
   if (!fields.Finish(error)) return std::nullopt;

@@ -39,6 +39,7 @@ TEST(Protocol, WhatIsNoRequestIsToldWhy) {
   EXPECT_EQ(Error(std::string(kMaxMessage + 1, ' ')), "the message is too long");
   EXPECT_EQ(Error(std::string(1000, '[')), "the message is no JSON object");
   EXPECT_EQ(Error(R"({"do":"fly"})"), "there is no request \"fly\"");
+  EXPECT_EQ(Error(R"({"do":"a\nb"})"), "there is no request \"a?b\"");
   EXPECT_EQ(Error(R"({"do":"list","targets":[-1]})"), "field \"targets\" is no good");
   EXPECT_EQ(Error(R"({"do":"list","targets":[2147483648]})"), "field \"targets\" is no good");
   EXPECT_EQ(Error(R"({"do":"list","more":1})"), "there is a field that is not known");

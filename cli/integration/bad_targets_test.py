@@ -108,6 +108,26 @@ class BadTargets(TracingTest):
                         "nobody: only root may trace other users' processes")
             self.expect_runs_on(victim)
 
+    @unittest.skipUnless(os.geteuid() == 0, "only root can become somebody else")
+    def test_another_user_at_the_socket(self):
+        server = self.start_utrace("serve")
+        server.stderr.readline()
+        # Even where the modes let somebody else in, the server does not.
+        os.chmod(self.dir, 0o755)
+        os.chmod(self.path("server.d"), 0o755)
+        os.chmod(self.path("server.d/server"), 0o666)
+        program = ("import socket, sys; s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); "
+                   "s.connect(sys.argv[1]); print(s.recv(9999))")
+        result = subprocess.run([*NOBODY, sys.executable, "-c", program, self.path("server.d/server")],
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                timeout=DEADLINE, check=False)
+        self.assertEqual((result.returncode, result.stdout), (0, "b''\n"), result.stderr)
+        self.assertEqual(server.stderr.readline(),
+                         f"utrace serve: user {pwd.getpwnam('nobody').pw_uid} was turned away\n")
+        os.chmod(self.path("server.d"), 0o700)
+        self.assertEqual(self.run_utrace("run", "-o", "/dev/null", "--", "true").returncode, 0)
+        self.assertEqual(server.wait(timeout=DEADLINE), 0)
+
     def test_traced_by_another_program(self):
         victim = self.start_sleep()
         strace = self.start("strace", "-qq", "-o", self.path("strace"), "-p", str(victim.pid))
