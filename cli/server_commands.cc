@@ -11,6 +11,7 @@
 #include "cli/printable.h"
 #include "cli/task_tree.h"
 #include "cli/version.h"
+#include "engines/plugin_loader.h"
 #include "engines/registry.h"
 #include "fmt/core.h"
 #include "server/client.h"
@@ -130,10 +131,12 @@ int RunControl(const ControlArguments& arguments) {
   return errand.status();
 }
 
-std::string EngineList(const std::string& indent) {
+namespace {
+
+std::string ListOf(const std::vector<EngineInfo>& engines, const std::string& indent) {
   constexpr size_t kUsageWidth = 22;
   std::string text;
-  for (const EngineInfo& engine : Engines()) {
+  for (const EngineInfo& engine : engines) {
     text += fmt::format("{}{:<14}  {}\n", indent, engine.name, engine.summary);
     for (const OptionInfo& option : engine.options) {
       const std::string usage = fmt::format("{}={}", option.key, option.values);
@@ -148,10 +151,28 @@ std::string EngineList(const std::string& indent) {
   return text;
 }
 
+}  // namespace
+
+std::string EngineList(const std::string& indent) { return ListOf(Engines(), indent); }
+
 int RunEngines(const EnginesArguments& arguments) {
-  if (!arguments.json) return Print("engines", EngineList("")) ? 0 : 1;
+  std::vector<EngineInfo> engines;
+  if (arguments.files.empty()) engines = Engines();
+  int status = 0;
+  for (const std::string& file : arguments.files) {
+    // What it loads stays loaded: the texts are the object's own.
+    std::string error;
+    const auto plugin = Plugin::Load(file, &error);
+    if (plugin != nullptr) {
+      engines.push_back(plugin->info());
+      continue;
+    }
+    fputs(fmt::format("utrace engines: {}\n", Printable(error)).c_str(), stderr);
+    status = 1;
+  }
+  if (!arguments.json) return Print("engines", ListOf(engines, "")) ? status : 1;
   nlohmann::json all = nlohmann::json::array();
-  for (const EngineInfo& engine : Engines()) {
+  for (const EngineInfo& engine : engines) {
     nlohmann::json options = nlohmann::json::array();
     for (const OptionInfo& option : engine.options) {
       options.push_back(
@@ -159,7 +180,7 @@ int RunEngines(const EnginesArguments& arguments) {
     }
     all.push_back({{"name", engine.name}, {"summary", engine.summary}, {"options", options}});
   }
-  return Print("engines", nlohmann::json{{"engines", all}}.dump(2) + "\n") ? 0 : 1;
+  return Print("engines", nlohmann::json{{"engines", all}}.dump(2) + "\n") ? status : 1;
 }
 
 int RunServe(const ServeArguments& arguments) {

@@ -40,6 +40,7 @@ int RunControl(const ControlArguments& arguments);
 std::string EngineList(const std::string& indent);
 
 struct EnginesArguments {
+  std::vector<std::string> files;  // shared objects with an engine; empty: those that are built in
   bool json = false;
 };
 int RunEngines(const EnginesArguments& arguments);

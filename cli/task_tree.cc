@@ -92,6 +92,9 @@ Row MakeRow(const Json& task) {
         "{} of utrace {} (pid {})  {}{}", EngineName(engine), client.value("command", "?"),
         client.value("pid", 0), Joined(engine.value("events", Json::array())), Changes(engine)));
   }
+  if (const size_t more = task.value("engines_left_out", size_t{0}); more != 0) {
+    row.engines.push_back(fmt::format("and {} engines more", more));
+  }
   return row;
 }
 

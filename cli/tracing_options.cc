@@ -107,9 +107,10 @@ Exit status: 0 done; 1 a target was refused, which standard error names; 2 wrong
 constexpr char kEnginesFooter[] = R"(
 Examples:
   utrace engines
+  utrace engines ./my_engine.so          what an engine of one's own is and takes
   utrace engines --json | jq -r '.engines[].name'
 
-Exit status: 0 done; 1 it cannot be written; 2 wrong use.)";
+Exit status: 0 done; 1 a file holds no engine, or the list cannot be written; 2 wrong use.)";
 
 constexpr char kServeFooter[] = R"(
 The first command that needs the server starts it, and it ends when its last client and its last engine are
@@ -222,6 +223,10 @@ void TracingCommands::AddControls(CLI::App& app) {
 
 void TracingCommands::AddEngines(CLI::App& app) {
   engines_app_ = app.add_subcommand("engines", "list the engines and their options");
+  engines_app_
+      ->add_option("FILE", engines_.files,
+                   "shared objects with an engine each; without one, the engines that are built in")
+      ->type_name("");
   engines_app_->add_flag("--json", engines_.json, "for programs (docs/server.md)");
   engines_app_->footer(kEnginesFooter);
 }

@@ -114,6 +114,18 @@ class HostileClients(TracingTest):
             self.send(client, {"do": "make", "spec": "syscall_log"})
             self.assertEqual(self.answer(client)[-1]["reply"], "done" if n < 64 else "error")
 
+    def test_more_engines_than_a_list_can_hold(self):
+        clients = [self.hello() for _ in range(4)]
+        for client in clients:
+            for n in range(64):
+                self.send(client, {"do": "make", "spec": "syscall_log:output=" + "x" * 15000})
+                self.assertEqual(self.answer(client)[-1]["reply"], "done")
+            self.send(client, {"do": "attach", "targets": [self.pid], "command": True})
+            self.assertEqual(self.answer(client), [{"reply": "done", "number": 3}])
+        thread = self.ps(self.pid)[self.pid]
+        self.assertEqual(len(thread["engines"]) + thread["engines_left_out"], 4 * 64 + 1)
+        self.assertIn("engines more", self.run_utrace("ps").stdout)
+
     def test_oversize(self):
         client = self.hello()
         client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)

@@ -22,6 +22,15 @@ using linux_host::ReadSmallFile;
 using linux_host::ReadStat;
 using linux_host::ReadStatus;
 
+// Of what a client may have made as long as it likes.
+constexpr size_t kLongestText = 1024;
+// Of all engines of a task together; the rest of the message is small.
+constexpr size_t kLongestList = kMaxMessage / 2;
+
+std::string Dump(const Json& json) {
+  return json.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
+}
+
 std::string CommandOf(pid_t tid) {
   auto name = ReadSmallFile(fmt::format("/proc/{}/comm", tid));
   if (!name) return "";
@@ -59,8 +68,8 @@ Json DescribeEngine(const AttachedEngine& engine) {
   if (owner == nullptr) return json;
   const EngineOwner::About& about = owner->about();
   json["id"] = about.id;
-  json["name"] = about.name;
-  json["spec"] = about.spec;
+  json["name"] = about.name.substr(0, kLongestText);
+  json["spec"] = about.spec.substr(0, kLongestText);
   json["client"] = {{"pid", about.client.pid}, {"command", about.client.command}};
   return json;
 }
@@ -73,8 +82,16 @@ Json DescribeTask(const TracedTask& task) {
   while (!utrace.empty() && utrace.back() == '\n') utrace.pop_back();
   Json engines = Json::array();
   Json stopped_by = Json::array();
+  size_t size = 0;
+  size_t left_out = 0;
   for (const AttachedEngine& engine : task.engines) {
-    engines.push_back(DescribeEngine(engine));
+    Json described = DescribeEngine(engine);
+    size += Dump(described).size();
+    if (size > kLongestList) {
+      ++left_out;
+      continue;
+    }
+    engines.push_back(std::move(described));
     const EngineOwner* const owner = ToEngineOwner(engine.owner.get());
     if (engine.stops && owner != nullptr) stopped_by.push_back(owner->about().id);
   }
@@ -88,7 +105,8 @@ Json DescribeTask(const TracedTask& task) {
           {"state", StateOf(task)},
           {"stopped_by", stopped_by},
           {"kernel_state", stat ? std::string(1, stat->state) : ""},
-          {"engines", engines}};
+          {"engines", engines},
+          {"engines_left_out", left_out}};
 }
 
 bool Matches(const std::string& wanted, const EngineOwner& owner) {
@@ -150,9 +168,7 @@ void ListTasks(const ListRequest& request, Answer& answer) {
   const std::vector<TracedTask> tasks = TracedTasksOf(request.targets, /*threads=*/false, answer);
   for (const TracedTask& task : tasks) {
     if (answer.cancelled()) break;
-    answer.Send({.kind = Reply::Kind::kItem,
-                 .item = DescribeTask(task).dump(-1, ' ', /*ensure_ascii=*/false,
-                                                 Json::error_handler_t::replace)});
+    answer.Send({.kind = Reply::Kind::kItem, .item = Dump(DescribeTask(task))});
   }
   answer.Done(tasks.size());
 }

@@ -127,6 +127,10 @@ _utrace() {
       mapfile -t COMPREPLY < <(compgen -W "$(_utrace_processes)" -- "$word")
       ;;
     run) mapfile -t COMPREPLY < <(compgen -c -- "$word") ;;
+    engines)
+      compopt -o filenames 2>/dev/null
+      mapfile -t COMPREPLY < <(compgen -f -X '!*.so' -- "$word"; compgen -d -- "$word")
+      ;;
     check)
       compopt -o filenames 2>/dev/null
       mapfile -t COMPREPLY < <(compgen -f -- "$word")

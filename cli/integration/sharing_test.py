@@ -425,6 +425,22 @@ class Life(TracingTest):
         self.assertEqual(server.wait(timeout=DEADLINE), 0)
         self.assertIn(f"utrace serve: utrace run (pid {program.pid}) is here\n", server.stderr.read())
 
+    def test_engines_are_listed_with_their_options(self):
+        text = self.run_utrace("engines").stdout
+        engines = json.loads(self.run_utrace("engines", "--json").stdout)["engines"]
+        self.assertLessEqual({"syscall_log", "crash_catcher"}, {engine["name"] for engine in engines})
+        for engine in engines:
+            self.assertIn(f"{engine['name']:<14}  {engine['summary']}\n", text)
+            for option in engine["options"]:
+                self.assertIn(f"\n  {option['key']}={option['values']}", text)
+                self.assertIn(option["summary"], text)
+        result = self.run_utrace("engines", FAULTY, "/etc/passwd")
+        self.assertEqual(result.returncode, 1)
+        self.assertEqual(result.stdout, "faulty          for tests of what crashes do\n"
+                                        "  how=null|stack|abort|stop\n"
+                                        "                          what it does\n")
+        self.assertRegex(result.stderr, "^utrace engines: /etc/passwd: is no shared object.*\n$")
+
     def test_nobody_is_traced(self):
         result = self.run_utrace("ps")
         self.assertEqual((result.returncode, result.stdout, result.stderr), (0, "", ""))
