@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "conformance/history/check_file.h"
+#include "core/utrace_target.h"
 
 namespace utrace::kit {
 namespace {
@@ -155,7 +156,7 @@ TEST(Runner, ProbeOfAHostedImplementation) {
   ASSERT_EQ(1U, hosted.results.size()) << hosted.output;
   EXPECT_EQ("hosted", hosted.results[0]["host_kind"]);
   EXPECT_EQ(nlohmann::json({"spin", "wait"}), hosted.results[0]["capabilities"]);
-  EXPECT_EQ(1, hosted.results[0]["target_version"]);
+  EXPECT_EQ(UTRACE_TARGET_VERSION, hosted.results[0]["target_version"]);
 }
 
 TEST(Runner, PuppetsAreTasksOfAHostedImplementation) {
