@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <string_view>
 
 #include "engines/crash_catcher/fault.h"
@@ -13,42 +14,15 @@ namespace {
 
 // What runs between the place that found something wrong and the signal. In a static program it is
 // not told by its module.
-constexpr std::string_view kMachinery[] = {
-    "raise",
-    "gsignal",
-    "abort",
-    "kill",
-    "tgkill",
-    "pthread_kill",
-    "free",
-    "cfree",
-    "malloc",
-    "realloc",
-    "calloc",
-    "malloc_printerr",
-    "__GI_",
-    "__pthread_kill",
-    "__assert_fail",
-    "__assert_perror_fail",
-    "__libc_message",
-    "__fortify_fail",
-    "__stack_chk_fail",
-    "__chk_fail",
-    "_int_free",
-    "_int_malloc",
-    "__libc_free",
-    "__libc_malloc",
-    "__cxxabiv1::",
-    "__gnu_cxx::",
-    "std::terminate",
-    "std::rethrow_exception",
-    "__cxa_throw",
-    "__cxa_rethrow",
-    "operator delete",
-    "operator new",
-    "_Unwind_",
-    "__libc_fatal",
-    "__libc_assert",
+constexpr std::string_view kMachineryNames[] = {
+    "raise", "gsignal", "abort",  "kill",    "tgkill", "pthread_kill",
+    "free",  "malloc",  "calloc", "realloc", "cfree",  "malloc_printerr",
+};
+constexpr std::string_view kMachineryBeginnings[] = {
+    "__GI_",          "__pthread_kill",   "__assert",        "__libc_",
+    "__fortify_fail", "__stack_chk",      "__chk_fail",      "_int_",
+    "__cxxabiv1::",   "__gnu_cxx::",      "__cxa_",          "_Unwind_",
+    "std::terminate", "std::rethrow_exc", "operator delete", "operator new",
 };
 
 constexpr std::string_view kMachineryModules[] = {
@@ -66,7 +40,9 @@ bool IsMachinery(const Frame& frame) {
     return std::ranges::any_of(beginnings,
                                [text](std::string_view begin) { return text.starts_with(begin); });
   };
-  return begins(module, kMachineryModules) || begins(frame.functions[0].function, kMachinery);
+  const std::string& function = frame.functions[0].function;
+  return begins(module, kMachineryModules) || begins(function, kMachineryBeginnings) ||
+         std::ranges::find(kMachineryNames, function) != std::end(kMachineryNames);
 }
 
 std::string PlaceOf(const Frame& frame) {

@@ -86,6 +86,13 @@ TEST_F(ReportTest, TheMachineryOfEndingIsNotToBlame) {
   EXPECT_EQ(Summary(snapshot_), "100 (prog) crashed by SIGABRT in f at a.c:7");
 }
 
+TEST_F(ReportTest, AFunctionThatIsOnlyCalledLikeIt) {
+  Abort();
+  frames().insert(frames().begin(),
+                  {MakeFrame("abort", "/bin/prog", 79), MakeFrame("free_list", "/bin/prog", 5)});
+  EXPECT_EQ(Summary(snapshot_), "100 (prog) crashed by SIGABRT in free_list at a.c:5");
+}
+
 TEST_F(ReportTest, TheSenderIsNamed) {
   Abort();
   snapshot_.signal->si_pid = 4711;
