@@ -5,7 +5,6 @@
 
 #include <bit>
 #include <cstring>
-#include <ranges>
 #include <vector>
 
 #include "engines/syscall_log/decode/signals.h"
@@ -86,8 +85,8 @@ uint64_t PutFlagNames(Renderer& out, const Names& names, uint64_t value) {
     value &= ~entry.value;
   };
   // Names of several bits first, the longest before others, so that they are not taken apart.
-  for (const NameEntry& entry : names.entries | std::views::reverse) {
-    if (std::popcount(entry.value) > 1) put(entry);
+  for (size_t i = names.entries.size(); i-- > 0;) {
+    if (std::popcount(names.entries[i].value) > 1) put(names.entries[i]);
   }
   for (const NameEntry& entry : names.entries) {
     if (std::popcount(entry.value) == 1) put(entry);
