@@ -116,7 +116,9 @@ void PidfdWatcher::Run() {
     std::vector<LinuxTask*> dropped;
     for (int i = 0; i < count; ++i) {
       const std::lock_guard lock(mutex_);
-      const auto found = by_id_.find(events[i].data.u64);
+      // A copy: an epoll_event is packed, and its members are not aligned.
+      const uint64_t id = events[i].data.u64;
+      const auto found = by_id_.find(id);
       if (found == by_id_.end()) continue;
       LinuxTask* const task = found->second;
       Watched& watched = watched_[task];

@@ -21,6 +21,9 @@ CATCH = os.path.abspath(sys.argv.pop(1))
 PROGRAMS = os.path.abspath(os.path.dirname(sys.argv.pop(1)))
 SOURCES = os.path.abspath(os.path.dirname(sys.argv.pop(1)))
 
+# The address sanitizer's runtime, if the engines are built with it, forbids core dumps to its children.
+os.environ["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":disable_coredump=0"
+
 # A sentence that the explanation must have.
 EXPLANATIONS = {
     "null_pointer": "That is a null pointer plus 8",
