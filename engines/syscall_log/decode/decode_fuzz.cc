@@ -22,7 +22,7 @@ class Bytes {
   T Take() {
     T value{};
     const size_t count = std::min(left_, sizeof(value));
-    memcpy(&value, data_, count);
+    if (count != 0) memcpy(&value, data_, count);
     data_ += count;
     left_ -= count;
     return value;
