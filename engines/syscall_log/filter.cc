@@ -138,9 +138,10 @@ bool PathFilter::Wants(long number, const std::array<uint64_t, 6>& args, Memory&
       const std::string path = ReadPath(memory, args[i]);
       if (IsWanted(path)) return true;
       if (!path.empty() && path.front() != '/') {
-        const std::string from =
+        std::string whole =
             directory >= 0 ? descriptors.PathOf(directory) : descriptors.WorkingDirectory();
-        if (IsWanted(from + "/" + path)) return true;
+        whole.append("/").append(path);
+        if (IsWanted(whole)) return true;
       }
       directory = -1;
     }
@@ -156,11 +157,10 @@ std::string NormalPath(std::string_view path) {
     const std::string_view part = path.substr(0, end);
     path.remove_prefix(std::min(end + 1, path.size()));
     if (part.empty() || part == ".") continue;
-    if (part != "..") {
-      parts.push_back(part);
-    } else if (!parts.empty() && parts.back() != "..") {
+    const bool up = part == "..";
+    if (up && !parts.empty() && parts.back() != "..") {
       parts.pop_back();
-    } else if (!absolute) {
+    } else if (!up || !absolute) {
       parts.push_back(part);
     }
   }
