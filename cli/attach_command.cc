@@ -180,7 +180,7 @@ int RunAttach(const AttachArguments& arguments) {
   Progress progress;
   std::string error;
   const std::vector<std::string> specs =
-      WithoutOwnFollowing(EngineSpecs(arguments.engines, arguments.output, &error));
+      WithoutOwnFollowing(EngineSpecs(arguments.engines, &error));
   // From here on: whenever one comes, what is attached is detached in order.
   sigset_t ends;
   sigemptyset(&ends);

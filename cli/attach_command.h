@@ -7,12 +7,13 @@
 #include <string>
 #include <vector>
 
+#include "cli/engine_specs.h"
+
 namespace utrace::cli {
 
 struct AttachArguments {
   std::vector<pid_t> targets;
-  std::vector<std::string> engines;  // as RunArguments
-  std::string output;
+  EngineArguments engines;
   bool threads = false;
   bool follow = false;
   bool force = false;

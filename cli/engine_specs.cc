@@ -24,7 +24,8 @@ namespace {
 
 using server::Reply;
 
-constexpr char kDefaultEngine[] = "syscall_log";
+// The default engine.
+constexpr char kSyscallLog[] = "syscall_log";
 
 // With a backslash before what would end an option's value.
 std::string Escaped(std::string_view value) {
@@ -52,6 +53,54 @@ bool WantsOutput(const std::string& spec) {
   if (!choice) return true;
   const auto& options = choice->info->options;
   return std::ranges::find(options, "output", &OptionInfo::key) != options.end();
+}
+
+// An option of syscall_log that was given by a letter.
+struct ShortOption {
+  const char* letter;
+  const char* key;
+  std::string value;
+};
+
+std::vector<ShortOption> ShortOptions(const EngineArguments& arguments) {
+  std::vector<ShortOption> options;
+  if (!arguments.trace.empty()) {
+    // syscall_log's own lists are separated by "+".
+    std::string list = arguments.trace;
+    std::ranges::replace(list, ',', '+');
+    options.push_back({"-E", "trace", Escaped(list)});
+  }
+  if (!arguments.paths.empty()) {
+    std::string list;
+    for (const std::string& path : arguments.paths) list += (list.empty() ? "" : "+") + path;
+    options.push_back({"-P", "path", Escaped(list)});
+  }
+  if (arguments.failed) options.push_back({"-Z", "failed", "yes"});
+  if (arguments.summary) options.push_back({"-c", "summary", "only"});
+  if (arguments.descriptors) options.push_back({"-y", "paths", "yes"});
+  return options;
+}
+
+// False, and *error, if there is no syscall_log to give them to.
+bool AddShortOptions(const std::vector<ShortOption>& options, std::vector<std::string>* specs,
+                     std::string* error) {
+  if (options.empty()) return true;
+  bool found = false;
+  for (std::string& spec : *specs) {
+    std::string ignored;  // a malformed one is complained about when it is made
+    const std::optional<EngineSpec> parsed = ParseEngineSpec(spec, &ignored);
+    if (!parsed || parsed->name != kSyscallLog) continue;
+    found = true;
+    for (const ShortOption& option : options) {
+      if (parsed->options.Find(option.key) == nullptr) AddOption(&spec, option.key, option.value);
+    }
+  }
+  if (!found) {
+    *error =
+        fmt::format("{}: it is an option of syscall_log, which is not among the engines; add -e {}",
+                    options.front().letter, kSyscallLog);
+  }
+  return found;
 }
 
 // Adds what the server tells of an engine's system calls. Empty, or why it cannot be had with --fast.
@@ -104,10 +153,11 @@ std::string MakeOne(server::Client& client, const std::string& spec, std::vector
 
 }  // namespace
 
-std::vector<std::string> EngineSpecs(const std::vector<std::string>& engines,
-                                     const std::string& output, std::string* error) {
-  std::vector<std::string> specs = engines;
-  if (specs.empty()) specs.emplace_back(kDefaultEngine);
+std::vector<std::string> EngineSpecs(const EngineArguments& arguments, std::string* error) {
+  std::vector<std::string> specs = arguments.engines;
+  if (specs.empty()) specs.emplace_back(kSyscallLog);
+  if (!AddShortOptions(ShortOptions(arguments), &specs, error)) return {};
+  const std::string& output = arguments.output;
   if (output.empty()) return specs;
 
   std::string* wanting = nullptr;

@@ -9,11 +9,22 @@
 
 namespace utrace::cli {
 
-// The engines to make: the default filled in if there are none, and -o `output`, if it is not empty,
-// given to the one engine without an output of its own. On an `output` that fits none or several: empty,
-// and *error.
-std::vector<std::string> EngineSpecs(const std::vector<std::string>& engines,
-                                     const std::string& output, std::string* error);
+// What the options that `run` and `attach` share say of the engines.
+struct EngineArguments {
+  std::vector<std::string> engines;  // -e NAME[:KEY=VALUE,...]; empty: the default one
+  std::string output;                // -o: for the engine that names no output of its own
+  // Short for options of syscall_log, as users of strace know them.
+  std::string trace;               // -E LIST
+  std::vector<std::string> paths;  // -P PATH
+  bool failed = false;             // -Z
+  bool summary = false;            // -c
+  bool descriptors = false;        // -y
+};
+
+// The engines to make: the default filled in if there are none, -o given to the one engine without an
+// output of its own, and the short options to every syscall_log, where it does not say that itself. On an
+// -o that fits none or several, and on short options without a syscall_log: empty, and *error.
+std::vector<std::string> EngineSpecs(const EngineArguments& arguments, std::string* error);
 
 // For `attach`, where the server follows: an engine that could follow by itself is told not to, unless
 // the user said something about it.

@@ -163,7 +163,7 @@ int WaitFor(const linux_host::GatedChild& child, const server::Client& client, S
 
 int RunTraced(const RunArguments& arguments) {
   std::string error;
-  const std::vector<std::string> specs = EngineSpecs(arguments.engines, arguments.output, &error);
+  const std::vector<std::string> specs = EngineSpecs(arguments.engines, &error);
   std::unique_ptr<server::Client> client;
   if (error.empty()) {
     client = server::Client::Connect("run", kVersion, server::Client::IfNone::kStart, &error);

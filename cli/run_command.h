@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "cli/engine_specs.h"
+
 namespace utrace::cli {
 
 // As env(1) and timeout(1) have them: ours must not be taken for the command's own.
@@ -13,8 +15,7 @@ inline constexpr int kExitNotExecutable = 126;
 inline constexpr int kExitNotFound = 127;
 
 struct RunArguments {
-  std::vector<std::string> engines;  // NAME[:KEY=VALUE,...]; empty: the default one
-  std::string output;                // -o: for the engine that names no output of its own
+  EngineArguments engines;
   bool fast = false;                 // stop for the system calls alone that the engines name
   std::vector<std::string> command;  // with its arguments; not empty
 };

@@ -23,6 +23,8 @@ not seen.
 Examples:
   utrace run -- ls -l /tmp               log the system calls of ls on standard error
   utrace run -o calls.log -- make        the same into a file, children included
+  utrace run -Z -y -E open,%network -- curl http://localhost/
+                                         only those that fail, of some kinds, with paths
   utrace run -e syscall_log -e syscall_log:output=second.log -- sort words
                                          two engines on one process
   utrace run --fast -e syscall_log:trace=%file -- make
@@ -136,14 +138,26 @@ void AddThreads(CLI::App* app, bool* threads) {
 
 void AddForce(CLI::App* app, bool* force) { app->add_flag("--force", *force, "process 1 as well"); }
 
-template <class Arguments>
-void AddEngineOptions(CLI::App* app, Arguments* arguments) {
+void AddEngineOptions(CLI::App* app, EngineArguments* arguments) {
   app->add_option("-e,--engine", arguments->engines,
                   "attach this engine (again: several); without it, syscall_log")
       ->type_name("ENGINE[:KEY=VALUE,...]")
       ->allow_extra_args(false);
   app->add_option("-o,--output", arguments->output, "where the engine writes; without it, stderr")
       ->type_name("FILE");
+  // What users of strace have in their fingers; all else that syscall_log can is said with -e.
+  app->add_option("-E,--trace", arguments->trace,
+                  "syscall_log: only these system calls, by name and class: open,%network")
+      ->type_name("LIST");
+  app->add_option("-P,--path", arguments->paths,
+                  "syscall_log: only calls that have to do with this file (again: several)")
+      ->type_name("PATH")
+      ->allow_extra_args(false);
+  app->add_flag("-Z,--failed", arguments->failed, "syscall_log: only calls that failed");
+  app->add_flag("-c,--summary", arguments->summary,
+                "syscall_log: a table at the end, and no lines");
+  app->add_flag("-y,--paths", arguments->descriptors,
+                "syscall_log: show what descriptors are open on");
 }
 
 }  // namespace
@@ -161,7 +175,7 @@ TracingCommands::TracingCommands(CLI::App& app) {
 void TracingCommands::AddRun(CLI::App& app) {
   run_app_ =
       app.add_subcommand("run", "run a command with tracing engines on it: utrace run -- COMMAND");
-  AddEngineOptions(run_app_, &run_);
+  AddEngineOptions(run_app_, &run_.engines);
   run_app_->add_flag(
       "--fast", run_.fast,
       "stop the command for the system calls alone that the engines name (see below)");
@@ -173,7 +187,7 @@ void TracingCommands::AddRun(CLI::App& app) {
 void TracingCommands::AddAttach(CLI::App& app) {
   attach_app_ = app.add_subcommand("attach", "attach engines to processes or threads that run");
   AddTargets(attach_app_, &attach_.targets, /*required=*/true);
-  AddEngineOptions(attach_app_, &attach_);
+  AddEngineOptions(attach_app_, &attach_.engines);
   AddThreads(attach_app_, &attach_.threads);
   attach_app_->add_flag("--follow", attach_.follow,
                         "the processes and threads they create as well");

@@ -75,7 +75,7 @@ _utrace() {
   if [[ $command == run ]]; then
     for ((n = 2; n < ${#words[@]} - 1; ++n)); do
       case ${words[n]} in
-        -e | --engine | -o | --output) ((++n)) ;;
+        -e | --engine | -o | --output | -E | --trace | -P | --path) ((++n)) ;;
         --) break ;;
         -*) ;;
         *) break ;;
@@ -97,7 +97,7 @@ _utrace() {
       _utrace_engine "${words[0]}" "$word"
       return
       ;;
-    -o | --output | --implementation | --waivers | --report)
+    -o | --output | -P | --path | --implementation | --waivers | --report)
       compopt -o filenames 2>/dev/null
       mapfile -t COMPREPLY < <(compgen -f -- "$word")
       return
@@ -106,8 +106,10 @@ _utrace() {
   esac
 
   case $command in
-    run) options="--engine --output --fast --help" ;;
-    attach) options="--engine --output --threads --follow --force --quiet --help" ;;
+    run) options="--engine --output --trace --path --failed --summary --paths --fast --help" ;;
+    attach)
+      options="--engine --output --trace --path --failed --summary --paths --threads --follow --force --quiet --help"
+      ;;
     detach) options="--engine --threads --help" ;;
     ps) options="--json --help" ;;
     stop | interrupt) options="--threads --force --help" ;;
