@@ -453,7 +453,7 @@ bool LinuxTask::ReleaseIfIdle(int signal) {
   if (core_->HostInterest() != 0) return false;
   // What is half done must be brought to its end first.
   if (!carriers_.empty() || !unsent_.empty() || argument_to_restore_ || aborted_number_ >= 0 ||
-      handler_patch_ || mask_to_restore_ || interrupted_entry_ || exec_result_) {
+      handler_patch_ || mask_to_restore_ || interrupted_entry_ || exec_result_ || late_trap_) {
     return false;
   }
   // Calls that a filter names fail without a tracer.

@@ -82,6 +82,7 @@ int64_t Thread::Call(long number, uint64_t a0, uint64_t a1, uint64_t a2, uint64_
                      uint64_t a5) {
   const int64_t result = CallAt(kCallSite, number, {a0, a1, a2, a3, a4, a5});
   // Behind the call a single instruction returns from its wrapper, which is a taken branch.
+  arch::SetPc(machine.general, kUserCode);
   AfterInstruction(true);
   return result;
 }
@@ -186,6 +187,7 @@ void Thread::RunHandler() {
   Point();
   BeforeInstruction();
   RecordSignal(*this, frame.info, frame.machine, machine, frame.blocked);
+  arch::SetPc(machine.general, kHandlerCode + kInstructionSize);
   AfterInstruction(false);
   machine.LoadCall(kRestorerSite, SYS_rt_sigreturn, {});
   // Once more if the call was rolled back.
