@@ -3,6 +3,7 @@
 
 import os
 import re
+import select
 import signal
 import sys
 import unittest
@@ -89,7 +90,11 @@ class Fast(TracingTest):
             thread = int(re.search(r"TracerPid:\s(\d+)", file.read()).group(1))
         with open(f"/proc/{thread}/status", encoding="utf-8") as file:
             server = int(re.search(r"Tgid:\s(\d+)", file.read()).group(1))
+        watch = os.pidfd_open(server)
         os.kill(server, signal.SIGKILL)
+        # Until it has ended, with all its threads, it may still be the tracer.
+        self.assertTrue(select.select([watch], [], [], DEADLINE)[0])
+        os.close(watch)
         os.remove(self.path("server.d/server"))  # it leaves it behind
         self.go(process)
         self.assertEqual(process.stdout.read(), "")
