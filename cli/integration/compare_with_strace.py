@@ -246,10 +246,9 @@ def threads(log):
             name, how = call.groups()
             if tid not in calls:
                 order.append(tid)
+            sequence = calls[tid]  # there from now on, also if it has no call that begins
             if how == "(":
-                calls[tid].append(name)
-            else:
-                calls[tid]  # pylint: disable=pointless-statement # it was there
+                sequence.append(name)
             born = RESULT.search(rest) if name in BIRTHS else None
             if born and born.group(1) != "0":
                 children[tid].append(born.group(1))
@@ -258,11 +257,11 @@ def threads(log):
     places = {}
     # The first line of a log need not be the first thread's: a thread is first that nobody created.
     created = {child for list_ in children.values() for child in list_}
-    todo = [(tid, "") for tid in order if tid not in created][:1]
-    while todo:
-        tid, place = todo.pop()
+    waiting = [(tid, "") for tid in order if tid not in created][:1]
+    while waiting:
+        tid, place = waiting.pop()
         places[place] = calls.get(tid, [])
-        todo += [(child, "%s.%d" % (place, n)) for n, child in enumerate(children[tid], 1)]
+        waiting += [(child, "%s.%d" % (place, n)) for n, child in enumerate(children[tid], 1)]
     return places
 
 
