@@ -68,12 +68,6 @@ const Code* Find(const siginfo_t& info) {
   return found == std::end(kCodes) ? nullptr : &*found;
 }
 
-bool HasAddress(const siginfo_t& info) {
-  return info.si_code > 0 && info.si_code != SI_KERNEL &&
-         (info.si_signo == SIGSEGV || info.si_signo == SIGBUS || info.si_signo == SIGILL ||
-          info.si_signo == SIGFPE || info.si_signo == SIGTRAP);
-}
-
 std::string MappingText(const Mapping& mapping) {
   return fmt::format("{:#x}-{:#x} {} {}", mapping.start, mapping.end, mapping.Rights(),
                      mapping.path.empty() ? "(anonymous)" : mapping.path);
@@ -193,12 +187,15 @@ std::string CodeName(const siginfo_t& info) {
   return code != nullptr ? code->name : fmt::format("{}", info.si_code);
 }
 
-bool IsFault(const siginfo_t& info) {
-  return info.si_code > 0 && (HasAddress(info) || info.si_code == SI_KERNEL);
+bool IsFault(const siginfo_t& info) { return HasAddress(info) || info.si_code == SI_KERNEL; }
+
+bool HasAddress(const siginfo_t& info) {
+  return info.si_code > 0 && info.si_code != SI_KERNEL &&
+         (info.si_signo == SIGSEGV || info.si_signo == SIGBUS || info.si_signo == SIGILL ||
+          info.si_signo == SIGFPE || info.si_signo == SIGTRAP);
 }
 
 std::string Sender(const siginfo_t& info) {
-  if (info.si_code > 0) return "";
   if (info.si_code != SI_USER && info.si_code != SI_TKILL && info.si_code != SI_QUEUE) return "";
   return fmt::format("sent by process {} of user {}", info.si_pid, info.si_uid);
 }
@@ -213,10 +210,9 @@ std::vector<std::string> ExplainFault(const Snapshot& snapshot, Memory& memory) 
     sentences.push_back(fmt::format("The system call has number {}.", info.si_syscall));
   }
   if (info.si_code <= 0) {
-    if (info.si_pid == snapshot.pid) {
-      sentences.emplace_back("The process sent it to itself.");
-    } else if (const std::string sender = Sender(info); !sender.empty()) {
-      sentences.push_back(fmt::format("It was {}.", sender));
+    if (const std::string sender = Sender(info); !sender.empty()) {
+      sentences.push_back(info.si_pid == snapshot.pid ? "The process sent it to itself."
+                                                      : fmt::format("It was {}.", sender));
     }
     return sentences;
   }

@@ -18,8 +18,10 @@ std::string SignalName(int number);
 int SignalNumber(std::string_view name);
 // "SEGV_MAPERR", or the number.
 std::string CodeName(const siginfo_t& info);
-// Whether the signal tells of a fault at an address, rather than that somebody sent it.
+// Whether the signal tells of a fault, rather than that somebody sent it.
 bool IsFault(const siginfo_t& info);
+// Whether it is a fault whose address the processor told: si_addr. Of others that is zero.
+bool HasAddress(const siginfo_t& info);
 // "sent by process 4711 of user 1000"; empty for faults.
 std::string Sender(const siginfo_t& info);
 

@@ -157,6 +157,15 @@ TEST_F(FaultTest, WhoSentIt) {
   EXPECT_TRUE(Has(Explain(info, memory), "The process sent it to itself."));
 }
 
+TEST_F(FaultTest, ATimersNumberIsNoSender) {
+  CodeMemory memory{};
+  siginfo_t info{};
+  info.si_signo = SIGQUIT;
+  info.si_code = SI_TIMER;
+  info.si_timerid = snapshot_.pid;
+  EXPECT_EQ(Explain(info, memory), "SI_TIMER: a timer expired.\n");
+}
+
 TEST_F(FaultTest, WithoutRegistersTheCodeIsExplainedAllTheSame) {
   CodeMemory memory{};
   siginfo_t info{};

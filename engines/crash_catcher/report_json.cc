@@ -61,7 +61,7 @@ Json ToJson(const siginfo_t& info) {
             {"name", SignalName(info.si_signo)},
             {"code", info.si_code},
             {"code_name", CodeName(info)}};
-  if (IsFault(info)) json["address"] = Hex(reinterpret_cast<uint64_t>(info.si_addr));
+  if (HasAddress(info)) json["address"] = Hex(reinterpret_cast<uint64_t>(info.si_addr));
   if (!Sender(info).empty()) {
     json["sender_pid"] = info.si_pid;
     json["sender_uid"] = info.si_uid;

@@ -132,6 +132,13 @@ TEST_F(ReportTest, JsonHoldsWhateverBytesThereAre) {
   EXPECT_EQ(json["threads"][0]["frames"][0]["functions"][0]["line"], 7);
 }
 
+TEST_F(ReportTest, AnAddressThatTheProcessorDoesNotTellIsNotShown) {
+  EXPECT_NE(TextReport(snapshot_).find("SEGV_MAPERR, address 0x0\n"), std::string::npos);
+  snapshot_.signal->si_code = SI_KERNEL;
+  EXPECT_NE(TextReport(snapshot_).find("SI_KERNEL\n"), std::string::npos);
+  EXPECT_FALSE(nlohmann::json::parse(JsonReport(snapshot_))["signal"].contains("address"));
+}
+
 TEST_F(ReportTest, AHangHasNoSignal) {
   snapshot_.signal.reset();
   snapshot_.trigger = "timeout: it was watched for 30s";

@@ -44,9 +44,7 @@ void AddFrame(size_t number, const Frame& frame, Writer* writer) {
   for (size_t i = 0; i < frame.functions.size(); ++i) {
     const Location& place = frame.functions[i];
     std::string text = place.function.empty() ? "??" : place.function;
-    if (place.function.empty() || place.line == 0) {
-      if (place.offset != 0) text += fmt::format("+{}", place.offset);
-    }
+    if (place.offset != 0) text += fmt::format("+{}", place.offset);
     if (place.line != 0) text += fmt::format(" at {}:{}", place.file, place.line);
     const bool inlined = i + 1 < frame.functions.size();
     if (inlined) text += " (inlined)";
@@ -87,7 +85,7 @@ void AddSignal(const Snapshot& snapshot, Writer* writer) {
   }
   const siginfo_t& info = *snapshot.signal;
   std::string details;
-  if (IsFault(info))
+  if (HasAddress(info))
     details = fmt::format(", address {:#x}", reinterpret_cast<uint64_t>(info.si_addr));
   if (const std::string sender = Sender(info); !sender.empty()) details = ", " + sender;
   writer->Line("Signal:      {} ({}), code {}{}", SignalName(info.si_signo), info.si_signo,
