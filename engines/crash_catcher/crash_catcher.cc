@@ -1,6 +1,7 @@
 #include "engines/crash_catcher/crash_catcher.h"
 
 #include <fcntl.h>
+#include <sched.h>
 
 #include <cerrno>
 #include <cstring>
@@ -101,8 +102,7 @@ SignalResult LastWord::OnSignal(SignalReport& report) {
 }
 
 SignalResult LastWord::Decide(SignalReport& report) {
-  if (!IsCrash(settings_, report) ||
-      reporter_->OnCrash(report.task(), report.info()) == crash::Reporter::Answer::kRefused) {
+  if (!IsCrash(settings_, report) || !reporter_->OnCrash(report.task(), report.info())) {
     return Action::kResume;
   }
   // Until the report is finished, or one about the same process.
@@ -153,10 +153,9 @@ SignalResult CrashCatcher::OnSignal(SignalReport& report) {
 }
 
 Action CrashCatcher::OnClone(CloneReport& report) {
-  constexpr unsigned long kCloneThread = 0x10000;
   // A child that is dead already, or that comes after the end of our work, is not missed.
   if (!report.Follow().ok()) return Action::kResume;
-  if (settings_.hang_timeout && (report.flags() & kCloneThread) == 0) {
+  if (settings_.hang_timeout && (report.flags() & CLONE_THREAD) == 0) {
     reporter_->WatchForHang(report.child());
   }
   return Action::kResume;

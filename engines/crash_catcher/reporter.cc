@@ -53,37 +53,48 @@ Reporter::~Reporter() {
   if (directory_fd_ >= 0) close(directory_fd_);
 }
 
-Reporter::Answer Reporter::OnCrash(TaskView task, const siginfo_t& info) {
-  auto job = std::make_shared<Job>();
+bool Reporter::OnCrash(TaskView task, const siginfo_t& info) {
+  std::shared_ptr<Job> job;
+  bool others = false;
   {
     const std::lock_guard lock(mutex_);
-    if (finishing_) return Answer::kRefused;
+    if (finishing_) return false;
     const auto found = active_.find(task.tgid());
-    if (found != active_.end()) {
-      job = found->second;
-    } else {
-      job->task = TaskRef::Share(task);
-      job->signal = info;
-      job->stopper = std::make_shared<Stopper>(task.tgid());
-      active_[task.tgid()] = job;
-    }
+    others = found != active_.end();
+    job = others ? found->second : AddJob(task);
+    if (!others) job->signal = info;
   }
-  if (job->task.view() != task || !job->signal) {
-    // Somebody else's job. If it is over by now, the stop fails, and the signal comes back at once.
-    (void)job->stopper->Stop(task);
-    return job->signal ? Answer::kSibling : Answer::kBusy;
-  }
+  if (!others) return Begin(job);
+  // If it is over by now, the stop fails, and the signal comes back at once.
+  (void)job->stopper->Stop(task);
+  return true;
+}
+
+std::shared_ptr<Reporter::Job> Reporter::AddJob(TaskView task) {
+  auto job = std::make_shared<Job>();
+  job->task = TaskRef::Share(task);
+  job->stopper = std::make_shared<Stopper>(task.tgid());
+  active_[task.tgid()] = job;
+  return job;
+}
+
+bool Reporter::Begin(const std::shared_ptr<Job>& job) {
+  const TaskView task = job->task;
   const Status stopped = job->stopper->StopAll(task);
   const std::lock_guard lock(mutex_);
   if (!stopped.ok()) {
     active_.erase(task.tgid());
-    Say(fmt::format("{} cannot be held for a report: {}", task.tid(), ErrorText(stopped)));
-    return Answer::kRefused;
+    SayNotHeld(task.tid(), stopped);
+    return false;
   }
-  NoteReported(task);
-  queue_.push_back(std::move(job));
+  if (job->signal) NoteReported(task);
+  queue_.push_back(job);
   changed_.notify_all();
-  return Answer::kReported;
+  return true;
+}
+
+void Reporter::SayNotHeld(pid_t id, Status status) {
+  Say(fmt::format("{} cannot be held for a report: {}", id, ErrorText(status)));
 }
 
 void Reporter::NoteReported(TaskView task) {
@@ -104,25 +115,15 @@ bool Reporter::WasReported(TaskView task) {
 }
 
 void Reporter::OnRequest(TaskView task, const std::string& trigger) {
-  auto job = std::make_shared<Job>();
+  std::shared_ptr<Job> job;
   {
     const std::lock_guard lock(mutex_);
     // One that is being made already shows the same.
     if (finishing_ || active_.contains(task.tgid())) return;
-    job->task = TaskRef::Share(task);
+    job = AddJob(task);
     job->trigger = trigger;
-    job->stopper = std::make_shared<Stopper>(task.tgid());
-    active_[task.tgid()] = job;
   }
-  const Status stopped = job->stopper->StopAll(task);
-  const std::lock_guard lock(mutex_);
-  if (!stopped.ok()) {
-    active_.erase(task.tgid());
-    Say(fmt::format("{} cannot be held for a report: {}", task.tid(), ErrorText(stopped)));
-    return;
-  }
-  queue_.push_back(std::move(job));
-  changed_.notify_all();
+  (void)Begin(job);
 }
 
 void Reporter::WatchForHang(TaskView task) {
@@ -216,20 +217,26 @@ void Reporter::ServeTimeout(std::unique_lock<std::mutex>& lock) {
   queue_.push_back(job);
 }
 
-std::shared_ptr<Reporter::Job> Reporter::StopForTimeout(const Watched& watched) const {
+std::shared_ptr<Reporter::Job> Reporter::StopForTimeout(const Watched& watched) {
   if (!watched.pid.FindTask()) return nullptr;  // it ended in time
   const OwnerScope scope(watched.owner.get());
   auto job = std::make_shared<Job>();
   job->stopper = std::make_shared<Stopper>(watched.number);
   job->trigger = fmt::format("timeout: it was watched for {}", *settings_.hang_timeout);
+  Status failure;
   // The leader may have ended before its threads.
   for (const pid_t tid : ThreadIds(watched.number)) {
     const auto pid = PidRef::Find(tid);
     const auto task = pid ? pid->FindTask() : pid.status();
-    if (!task || !job->stopper->StopAll(*task).ok()) continue;
-    job->task = *task;
-    return job;
+    if (!task) continue;
+    const Status stopped = job->stopper->StopAll(*task);
+    if (stopped.ok()) {
+      job->task = *task;
+      return job;
+    }
+    if (stopped.code() != -ESRCH && stopped.code() != -EALREADY) failure = stopped;
   }
+  if (!failure.ok()) SayNotHeld(watched.number, failure);
   return nullptr;
 }
 

@@ -34,15 +34,10 @@ class Reporter {
   Reporter(const Reporter&) = delete;
   Reporter& operator=(const Reporter&) = delete;
 
-  enum class Answer : uint8_t {
-    kReported,  // the report is being made; the thread stops as soon as its callback is over
-    kSibling,   // one about another thread of the process is; this one stops too
-    kBusy,      // a report without a death is being made: ask again
-    kRefused,   // no report can be made
-  };
-  // In the callback of a thread that gets a fatal signal. Unless refused, its signal is to be put back,
-  // to be seen again when the report is finished.
-  Answer OnCrash(TaskView task, const siginfo_t& info);
+  // In the callback of a thread that gets a fatal signal. True: a report of it, or another one of its
+  // process, is being made; the thread stops as soon as its callback is over, and its signal is to be
+  // put back, to be seen again when the report is finished. False: no report can be made.
+  bool OnCrash(TaskView task, const siginfo_t& info);
   // Whether the task's process was reported to crash: then its signals come back from that, or it was
   // rescued in spite of it. One report tells of one end.
   bool WasReported(TaskView task);
@@ -76,15 +71,20 @@ class Reporter {
   };
 
   void Run();
+  // With mutex_ held. A job about the task's process, for which there is none yet.
+  std::shared_ptr<Job> AddJob(TaskView task);
+  // Has the threads stop and the job done; false, and told to the user, if that cannot be.
+  bool Begin(const std::shared_ptr<Job>& job);
   // With mutex_ held.
   void NoteReported(TaskView task);
   // With mutex_ held, which it gives up meanwhile.
   void ServeTimeout(std::unique_lock<std::mutex>& lock);
-  std::shared_ptr<Job> StopForTimeout(const Watched& watched) const;
+  std::shared_ptr<Job> StopForTimeout(const Watched& watched);
   void Work(Job& job);
   std::string WriteFiles(HeldProcess& process);
   std::string WriteCoreFile(const std::string& base, HeldProcess& process);
   std::string WriteReport(const std::string& name, const std::string& content) const;
+  void SayNotHeld(pid_t id, Status status);
   void Say(const std::string& line) { messages_->Write("crash_catcher: " + line + "\n"); }
 
   const Settings settings_;

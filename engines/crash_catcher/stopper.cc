@@ -1,5 +1,7 @@
 #include "engines/crash_catcher/stopper.h"
 
+#include <sched.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <set>
@@ -128,8 +130,7 @@ SignalResult Stopper::OnSignal(SignalReport& report) {
 }
 
 Action Stopper::OnClone(CloneReport& report) {
-  constexpr unsigned long kCloneThread = 0x10000;
-  if ((report.flags() & kCloneThread) != 0) (void)Stop(report.child());
+  if ((report.flags() & CLONE_THREAD) != 0) (void)Stop(report.child());
   return Action::kStop;
 }
 
