@@ -26,12 +26,18 @@ std::optional<std::chrono::milliseconds> ParseTime(std::string_view text) {
   return std::nullopt;
 }
 
+// Zero if there is no such signal, or nobody can catch it.
+int CatchableSignal(std::string_view name) {
+  const int number = SignalNumber(name);
+  return number == SIGKILL || number == SIGSTOP ? 0 : number;
+}
+
 bool ParseSignals(std::string_view text, std::set<int>* signals, std::string* error) {
   for (size_t begin = 0; begin <= text.size();) {
     const size_t end = std::min(text.find('+', begin), text.size());
     const std::string_view name = text.substr(begin, end - begin);
-    const int number = SignalNumber(name);
-    if (number == 0 || number == SIGKILL || number == SIGSTOP) {
+    const int number = CatchableSignal(name);
+    if (number == 0) {
       *error = fmt::format("signals={}: \"{}\" is no signal that can be caught; write SEGV+ABRT",
                            text, name);
       return false;
@@ -49,11 +55,8 @@ bool ParseOn(const std::string& value, Settings* settings, std::string* error) {
     *error = fmt::format("on={}: the time must be a number with ms, s or m: timeout=30s", value);
     return false;
   }
-  settings->hang_signal = SignalNumber(value);
-  if (settings->hang_signal != 0 && settings->hang_signal != SIGKILL &&
-      settings->hang_signal != SIGSTOP) {
-    return true;
-  }
+  settings->hang_signal = CatchableSignal(value);
+  if (settings->hang_signal != 0) return true;
   *error = fmt::format("on={}: must be timeout=TIME, or a signal that can be caught", value);
   return false;
 }

@@ -34,6 +34,20 @@ std::string Demangled(const char* name) {
   return plain != nullptr ? plain.get() : name;
 }
 
+// The symbol that an address belongs to.
+struct Symbol {
+  const char* name;  // null if there is none
+  GElf_Off offset;   // of the address in it
+};
+
+Symbol FindSymbol(Dwfl_Module* module, uint64_t address) {
+  GElf_Sym symbol{};
+  GElf_Off offset = 0;
+  const char* const name =
+      dwfl_module_addrinfo(module, address, &offset, &symbol, nullptr, nullptr, nullptr);
+  return {.name = name, .offset = offset};
+}
+
 // The file of a module, through the process's own root directory. -1 if there is none to be had.
 int OpenModule(pid_t tid, std::string_view path, Dwarf_Addr base, std::string* opened) {
   if (path.ends_with(kDeleted)) {
@@ -42,10 +56,9 @@ int OpenModule(pid_t tid, std::string_view path, Dwarf_Addr base, std::string* o
     if (ReadProcLink(*opened) != path) {
       // Only with rights that few have.
       *opened = "";
-      for (const Mapping& mapping : [&] {
-             std::vector<std::string> unused;
-             return ReadMappings(tid, &unused);
-           }()) {
+      // If they cannot be read, the report says so already.
+      for (std::vector<std::string> problems;
+           const Mapping& mapping : ReadMappings(tid, &problems)) {
         if (mapping.start != base) continue;
         *opened = fmt::format("/proc/{}/map_files/{:x}-{:x}", tid, mapping.start, mapping.end);
       }
@@ -229,13 +242,10 @@ Frame Symbols::Impl::FrameAt(uint64_t pc, bool interrupted) const {
   for (int i = 0; i < length; ++i) frame.build_id += fmt::format("{:02x}", bits[i]);
 
   if (AddDebugNames(module, address, &frame.functions)) return frame;
-  GElf_Sym symbol{};
-  GElf_Off offset = 0;
-  const char* const symbol_name =
-      dwfl_module_addrinfo(module, address, &offset, &symbol, nullptr, nullptr, nullptr);
-  if (symbol_name != nullptr) {
-    frame.functions[0].function = Demangled(symbol_name);
-    frame.functions[0].offset = offset + (pc - address);
+  const Symbol symbol = FindSymbol(module, address);
+  if (symbol.name != nullptr) {
+    frame.functions[0].function = Demangled(symbol.name);
+    frame.functions[0].offset = symbol.offset + (pc - address);
   }
   return frame;
 }
@@ -339,15 +349,13 @@ void Symbols::Unwind(GeneralImage general, ThreadState* thread) {
 }
 
 std::string Symbols::Describe(uint64_t address) {
-  const Frame frame = impl_->FrameAt(address, true);
-  if (frame.module.empty()) return "";
-  GElf_Sym symbol{};
-  GElf_Off offset = 0;
-  const char* const name = dwfl_module_addrinfo(dwfl_addrmodule(impl_->dwfl, address), address,
-                                                &offset, &symbol, nullptr, nullptr, nullptr);
-  if (name != nullptr) {
-    return offset == 0 ? Demangled(name) : fmt::format("{}+{}", Demangled(name), offset);
+  Dwfl_Module* const module = dwfl_addrmodule(impl_->dwfl, address);
+  if (module == nullptr) return "";
+  if (const Symbol symbol = FindSymbol(module, address); symbol.name != nullptr) {
+    const std::string name = Demangled(symbol.name);
+    return symbol.offset == 0 ? name : fmt::format("{}+{}", name, symbol.offset);
   }
+  const Frame frame = impl_->FrameAt(address, true);
   const size_t slash = frame.module.rfind('/');
   return fmt::format("{}+{:#x}", frame.module.substr(slash == std::string::npos ? 0 : slash + 1),
                      frame.module_offset);
@@ -356,11 +364,8 @@ std::string Symbols::Describe(uint64_t address) {
 uint64_t Symbols::FunctionBegin(uint64_t address) {
   Dwfl_Module* const module = dwfl_addrmodule(impl_->dwfl, address);
   if (module == nullptr) return 0;
-  GElf_Sym symbol{};
-  GElf_Off offset = 0;
-  const char* const name =
-      dwfl_module_addrinfo(module, address, &offset, &symbol, nullptr, nullptr, nullptr);
-  return name == nullptr ? 0 : address - offset;
+  const Symbol symbol = FindSymbol(module, address);
+  return symbol.name == nullptr ? 0 : address - symbol.offset;
 }
 
 }  // namespace utrace::crash
