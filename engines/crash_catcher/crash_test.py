@@ -446,6 +446,19 @@ class Hangs(CrashTest):
 
 
 class Options(CrashTest):
+    def test_files_are_readable_by_their_owner_alone(self):
+        self.catch("null_pointer", ",format=both")
+        modes = {os.path.splitext(name)[1]: oct(os.stat(os.path.join(self.dir, name)).st_mode & 0o777)
+                 for name in os.listdir(self.dir)}
+        self.assertEqual(modes, {".txt": "0o600", ".json": "0o600", ".core": "0o600"})
+
+    def test_what_a_process_creates_is_watched_unless_forbidden(self):
+        script = ["-c", program("null_pointer") + "; exit 3"]
+        for options, reported in (("", 1), (",follow=no", 0)):
+            said, status = self.catch("/bin/sh", ",core=no" + options, arguments=script)
+            self.assertEqual(os.WEXITSTATUS(status), 3)
+            self.assertEqual(said.count("(null_pointer) crashed by SIGSEGV"), reported, said)
+
     def test_a_core_file_may_be_compressed(self):
         self.catch("null_pointer", ",core=zstd")
         packed = self.only("*.core.zst")
