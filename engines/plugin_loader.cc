@@ -199,7 +199,9 @@ namespace {
 
 // What an instance was made with, for as long as the object may use it.
 struct Request : utrace_plugin_request {
-  Request(const EngineInfo& info, const Options& given, const EngineFiles& files)
+  // `problem` is one line if a file or directory cannot be handed over.
+  Request(const EngineInfo& info, const Options& given, const EngineFiles& files,
+          std::string* problem)
       : utrace_plugin_request{}, options(given) {
     outputs.push_back({.what = "standard error", .writer = files.Writer("")});
     for (const Options::Entry& entry : options.entries()) {
@@ -209,6 +211,9 @@ struct Request : utrace_plugin_request {
       if (option->kind != OptionInfo::Kind::kText) {
         descriptors.emplace_back(fcntl(files.Find(entry.key), F_DUPFD_CLOEXEC, 0));
         one.fd = descriptors.back().get();
+        if (one.fd < 0) {
+          *problem = fmt::format("{}={}: {}", entry.key, entry.value, Status(-errno).ToString());
+        }
       }
       if (option->kind == OptionInfo::Kind::kOutputFile) {
         outputs.push_back({.what = entry.value, .writer = files.Writer(entry.key)});
@@ -314,7 +319,12 @@ std::shared_ptr<const Plugin> Plugin::Load(int fd, const std::string& name, std:
 
 std::unique_ptr<EngineInstance> Plugin::Make(const Options& options, const EngineFiles& files,
                                              std::string* error) const {
-  auto request = std::make_unique<Request>(info_, options, files);
+  std::string problem;
+  auto request = std::make_unique<Request>(info_, options, files, &problem);
+  if (!problem.empty()) {
+    *error = problem;
+    return nullptr;
+  }
   std::deque<utrace_plugin_output> outputs = request->outputs;
   char why[512] = "";
   void* instance = plugin_->create(request.release(), why, sizeof why);

@@ -107,6 +107,14 @@ TEST_F(PluginLoader, RefusesOptions) {
             "testing: cannot use the directory \"/nowhere\": ENOENT (No such file or directory)");
 }
 
+TEST_F(PluginLoader, RefusesADirectoryThatCannotBeHandedOver) {
+  std::string error;
+  const auto choice = ChooseEngine(kGood + ":directory=/tmp", &error);
+  ASSERT_TRUE(choice) << error;
+  EXPECT_EQ(MakeEngine(*choice, EngineFiles(), &error), nullptr);
+  EXPECT_EQ(error, "testing: directory=/tmp: EBADF (Bad file descriptor)");
+}
+
 TEST_F(PluginLoader, LoadsFromADescriptor) {
   const int fd = open(kGood.c_str(), O_RDONLY | O_CLOEXEC);
   ASSERT_GE(fd, 0);
