@@ -32,6 +32,32 @@ const EngineInfo* FindBuiltIn(std::string_view name) {
   return found == Engines().end() ? nullptr : &*found;
 }
 
+// What `spec` asks for: `plugin`, or, if that is null, an engine that is built in.
+std::optional<EngineChoice> Choose(EngineSpec spec, std::shared_ptr<const Plugin> plugin,
+                                   std::string* error) {
+  const EngineInfo* info = plugin != nullptr ? &plugin->info() : FindBuiltIn(spec.name);
+  if (info == nullptr) {
+    *error = fmt::format("there is no engine \"{}\"; there are: {}, or the path of one, with a '/'",
+                         spec.name,
+                         List(Engines(), [](const EngineInfo& i) { return std::string(i.name); }));
+    return std::nullopt;
+  }
+  for (const Options::Entry& entry : spec.options.entries()) {
+    if (std::ranges::find(info->options, entry.key, &OptionInfo::key) != info->options.end()) {
+      continue;
+    }
+    *error = info->options.empty()
+                 ? fmt::format("{} has no options", info->name)
+                 : fmt::format("{} has no option \"{}\"; it has: {}", info->name, entry.key,
+                               List(info->options, [](const OptionInfo& o) {
+                                 return fmt::format("{}={}", o.key, o.values);
+                               }));
+    return std::nullopt;
+  }
+  return EngineChoice{
+      .info = info, .options = std::move(spec.options), .plugin = std::move(plugin)};
+}
+
 }  // namespace
 
 const std::vector<EngineInfo>& Engines() {
@@ -47,41 +73,21 @@ const std::vector<EngineInfo>& Engines() {
 }
 
 std::optional<EngineChoice> ChooseEngine(std::string_view spec, std::string* error) {
-  const std::optional<EngineSpec> parsed = ParseEngineSpec(spec, error);
+  std::optional<EngineSpec> parsed = ParseEngineSpec(spec, error);
   if (!parsed) return std::nullopt;
   std::shared_ptr<const Plugin> plugin;
   if (Plugin::IsPath(parsed->name)) {
     plugin = Plugin::Load(parsed->name, error);
     if (plugin == nullptr) return std::nullopt;
   }
-  return ChooseEngine(spec, std::move(plugin), error);
+  return Choose(*std::move(parsed), std::move(plugin), error);
 }
 
 std::optional<EngineChoice> ChooseEngine(std::string_view spec,
                                          std::shared_ptr<const Plugin> plugin, std::string* error) {
   std::optional<EngineSpec> parsed = ParseEngineSpec(spec, error);
   if (!parsed) return std::nullopt;
-  const EngineInfo* info = plugin != nullptr ? &plugin->info() : FindBuiltIn(parsed->name);
-  if (info == nullptr) {
-    *error = fmt::format("there is no engine \"{}\"; there are: {}, or the path of one, with a '/'",
-                         parsed->name,
-                         List(Engines(), [](const EngineInfo& i) { return std::string(i.name); }));
-    return std::nullopt;
-  }
-  for (const Options::Entry& entry : parsed->options.entries()) {
-    if (std::ranges::find(info->options, entry.key, &OptionInfo::key) != info->options.end()) {
-      continue;
-    }
-    *error = info->options.empty()
-                 ? fmt::format("{} has no options", info->name)
-                 : fmt::format("{} has no option \"{}\"; it has: {}", info->name, entry.key,
-                               List(info->options, [](const OptionInfo& o) {
-                                 return fmt::format("{}={}", o.key, o.values);
-                               }));
-    return std::nullopt;
-  }
-  return EngineChoice{
-      .info = info, .options = std::move(parsed->options), .plugin = std::move(plugin)};
+  return Choose(*std::move(parsed), std::move(plugin), error);
 }
 
 std::unique_ptr<EngineInstance> MakeEngine(const EngineChoice& choice, const EngineFiles& files,
