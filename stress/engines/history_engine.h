@@ -38,12 +38,19 @@ class JudgedHistory {
 
   // What is wrong; empty if nothing is.
   std::string Verdict() const {
+    const std::lock_guard lock(mutex_);
     std::string text = judge_.error();
     for (const history::Breach& breach : judge_.breaches()) text += Describe(breach);
     return text;
   }
-  uint64_t callbacks() const { return judge_.callback_count(); }
-  size_t engines() const { return judge_.engine_count(); }
+  uint64_t callbacks() const {
+    const std::lock_guard lock(mutex_);
+    return judge_.callback_count();
+  }
+  size_t engines() const {
+    const std::lock_guard lock(mutex_);
+    return judge_.engine_count();
+  }
 
  private:
   void Take(history::Edge edge) {
@@ -51,7 +58,7 @@ class JudgedHistory {
     judge_.Take(edge);
   }
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   history::Judge judge_;
   uint64_t last_id_ = 0;
   uint64_t lines_ = 0;
@@ -72,8 +79,10 @@ class HistoryEngine final : public Engine {
   static bool Attach(TaskView task, const std::shared_ptr<HistoryEngine>& engine) {
     JudgedHistory& history = engine->history_;
     const uint64_t attach = history.Begin({.what = history::What::kAttach});
-    engine->attachment_ = *Attachment::Attach(task, engine, Events::kNone);
-    history.End(attach, 0, engine->number_);
+    Result<Attachment> attached = Attachment::Attach(task, engine, Events::kNone);
+    history.End(attach, attached.code(), attached ? engine->number_ : 0);
+    if (!attached) return false;
+    engine->attachment_ = *std::move(attached);
     const uint64_t set = history.Begin(
         {.what = history::What::kSetEvents, .engine = engine->number_, .events = kEvents.bits()});
     const Status status = engine->attachment_.SetEvents(kEvents);
