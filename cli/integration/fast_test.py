@@ -53,7 +53,11 @@ class Fast(TracingTest):
                                  "grep", "^Seccomp:", "/proc/self/status")
         plain = self.run_utrace("run", "-e", "crash_catcher:dir=" + self.dir, "--",
                                 "grep", "^Seccomp:", "/proc/self/status")
+        self.assertRegex(result.stdout, r"^Seccomp:\t\d\n$")
         self.assertEqual(result.stdout, plain.stdout)
+        named = self.run_utrace("run", "--fast", "-e", "syscall_log:trace=chdir,output=" + self.path("log"), "--",
+                                "grep", "^Seccomp:", "/proc/self/status")
+        self.assertEqual(named.stdout, "Seccomp:\t2\n")
 
     def test_the_command_outlives_its_client(self):
         process, _ = self.start_waiting("log")
