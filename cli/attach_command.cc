@@ -12,8 +12,8 @@
 #include <memory>
 #include <optional>
 
+#include "cli/complain.h"
 #include "cli/engine_specs.h"
-#include "cli/printable.h"
 #include "cli/version.h"
 #include "core/linux/fd.h"
 #include "fmt/core.h"
@@ -26,9 +26,7 @@ using linux_host::Fd;
 using server::Client;
 using server::Reply;
 
-void Complain(const std::string& text) {
-  fputs(("utrace attach: " + Printable(text) + "\n").c_str(), stderr);
-}
+void Complain(const std::string& text) { cli::Complain("attach", text); }
 
 // A line on a terminal that is written over, for what takes long.
 class Progress {

@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 
+#include "cli/complain.h"
 #include "cli/die.h"
 #include "cli/engine_specs.h"
 #include "cli/version.h"
@@ -27,8 +28,7 @@ namespace {
 
 using server::Reply;
 
-// By hand: fmt::print throws if stderr is closed, which must not matter.
-void Complain(const std::string& text) { fputs(("utrace run: " + text + "\n").c_str(), stderr); }
+void Complain(const std::string& text) { cli::Complain("run", text); }
 
 // The process that signals are handed on to, as a pidfd: a number could come to name another.
 std::atomic<int> g_forward_to{-1};

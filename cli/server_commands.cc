@@ -8,7 +8,8 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "cli/printable.h"
+#include "cli/companions.h"
+#include "cli/complain.h"
 #include "cli/task_tree.h"
 #include "cli/version.h"
 #include "engines/plugin_loader.h"
@@ -29,9 +30,7 @@ using server::Reply;
 bool Print(const std::string& command, const std::string& text) {
   errno = 0;
   if (fputs(text.c_str(), stdout) >= 0 && fflush(stdout) == 0) return true;
-  fputs(fmt::format("utrace {}: standard output cannot be written: {}\n", command, strerror(errno))
-            .c_str(),
-        stderr);
+  Complain(command, fmt::format("standard output cannot be written: {}", strerror(errno)));
   return false;
 }
 
@@ -59,7 +58,7 @@ class Errand {
 
   void Complain(const std::string& text) {
     failed_ = true;
-    fputs(fmt::format("utrace {}: {}\n", command_, Printable(text)).c_str(), stderr);
+    cli::Complain(command_, text);
   }
   void Refuse(pid_t target, const std::string& why) {
     Complain(fmt::format("{}: {}", target, why));
@@ -77,8 +76,7 @@ class Errand {
       items_.push_back(reply.item);
     } else if (reply.kind == Reply::Kind::kNote) {
       const std::string about = reply.pid != 0 ? fmt::format("{} ", reply.pid) : "";
-      fputs(fmt::format("utrace {}: {}{}\n", command_, about, Printable(reply.text)).c_str(),
-            stderr);
+      cli::Complain(command_, about + reply.text);
     }
   }
 
@@ -167,7 +165,7 @@ int RunEngines(const EnginesArguments& arguments) {
       engines.push_back(plugin->info());
       continue;
     }
-    fputs(fmt::format("utrace engines: {}\n", Printable(error)).c_str(), stderr);
+    Complain("engines", error);
     status = 1;
   }
   if (!arguments.json) return Print("engines", ListOf(engines, "")) ? status : 1;
@@ -189,8 +187,10 @@ int RunServe(const ServeArguments& arguments) {
     listener.Reset(server::kListenerDescriptor);
     fcntl(listener.get(), F_SETFD, FD_CLOEXEC);
   }
-  return server::Serve(
-      {.version = kVersion, .listener = std::move(listener), .log = !arguments.listener});
+  return server::Serve({.version = kVersion,
+                        .program = ThisProgram(),
+                        .listener = std::move(listener),
+                        .log = !arguments.listener});
 }
 
 }  // namespace utrace::cli

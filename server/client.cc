@@ -72,7 +72,6 @@ std::unique_ptr<Client> Client::Connect(const std::string& command, const std::s
     bool started = false;
     Fd socket;
     const int status = ConnectOrStart(if_none, &started, &socket, error);
-    if (status == -ENOENT) return nullptr;
     if (status != 0) return nullptr;
     std::unique_ptr<Client> client(new Client(std::move(socket)));
     const std::optional<Reply> greeting = client->Receive(/*wait=*/true);

@@ -2,23 +2,23 @@
 
 #include <fmt/core.h>
 #include <fmt/format.h>
-#include <seccomp.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <condition_variable>
-#include <cstdlib>
 #include <map>
 #include <mutex>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "core/engine.h"
 #include "core/look.h"
 #include "core/machine.h"
+#include "engines/syscall_log/decode/syscall_names.h"
 #include "server/listing.h"
 
 namespace utrace::server {
@@ -105,12 +105,9 @@ const AttachedEngine* FindStop(const TracedTask& task) {
 std::string SystemCallOf(TaskView task) {
   utrace_current_syscall call{};
   if (utrace_task_current_syscall(task.get(), &call) != 0 || call.number < 0) return "";
-  char* const name =
-      seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, static_cast<int>(call.number));
-  std::string text = name != nullptr ? fmt::format("the system call {}", name)
-                                     : fmt::format("system call {}", call.number);
-  free(name);  // libseccomp allocates it
-  return text;
+  const std::string_view name = syscall_log::SyscallName(call.number);
+  return name.empty() ? fmt::format("system call {}", call.number)
+                      : fmt::format("the system call {}", name);
 }
 
 // Attaches `engine` and controls by it. Zero: its effect is there, or one that needs no wait; or

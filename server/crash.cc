@@ -8,7 +8,6 @@
 #include <atomic>
 #include <csignal>
 #include <cstring>
-#include <memory>
 #include <string>
 #include <string_view>
 
@@ -19,7 +18,6 @@ namespace utrace::server {
 namespace {
 
 constexpr size_t kMostClients = 8192;
-constexpr size_t kStackSize = size_t{64} << 10;
 
 struct Fault {
   int signal;
@@ -83,7 +81,9 @@ void OnFault(int signal) {
       line << "utrace: ";
       WriteBody(line, signal, owner);
       line << "\n";
-      if (write(owner->about().client.error_fd, line.data(), line.size()) < 0) return;
+      // Nobody is left to be told if this fails.
+      [[maybe_unused]] const ssize_t written =
+          write(owner->about().client.error_fd, line.data(), line.size());
     }
   }
   // The disposition is the default again: pending until this handler returns, it ends the process.
@@ -113,14 +113,6 @@ void RemoveClientToTell(int socket) {
     int expected = socket + 1;
     if (entry.compare_exchange_strong(expected, 0)) return;
   }
-}
-
-void MakeAlternateStack() {
-  thread_local const std::unique_ptr<char[]> memory(new char[kStackSize]);
-  stack_t stack{};
-  stack.ss_sp = memory.get();
-  stack.ss_size = kStackSize;
-  sigaltstack(&stack, nullptr);
 }
 
 }  // namespace utrace::server

@@ -13,9 +13,6 @@ void ReportCrashes();
 bool AddClientToTell(int socket);
 void RemoveClientToTell(int socket);
 
-// Gives the calling thread a stack of its own for the report, in case it has used up the other.
-void MakeAlternateStack();
-
 }  // namespace utrace::server
 
 #endif  // SERVER_CRASH_H_

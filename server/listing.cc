@@ -18,7 +18,7 @@ namespace utrace::server {
 namespace {
 
 using Json = nlohmann::json;
-using linux_host::ReadSmallFile;
+using linux_host::NameOf;
 using linux_host::ReadStat;
 using linux_host::ReadStatus;
 
@@ -29,13 +29,6 @@ constexpr size_t kLongestList = kMaxMessage / 2;
 
 std::string Dump(const Json& json) {
   return json.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
-}
-
-std::string CommandOf(pid_t tid) {
-  auto name = ReadSmallFile(fmt::format("/proc/{}/comm", tid));
-  if (!name) return "";
-  while (!name->empty() && name->back() == '\n') name->pop_back();
-  return *name;
 }
 
 Json NamesOf(Events events) {
@@ -98,8 +91,8 @@ Json DescribeTask(const TracedTask& task) {
   const auto stat = ReadStat(task.task.tid());
   return {{"tid", task.task.tid()},
           {"pid", task.task.tgid()},
-          {"command", CommandOf(task.task.tid())},
-          {"process", CommandOf(task.task.tgid())},
+          {"command", NameOf(task.task.tid())},
+          {"process", NameOf(task.task.tgid())},
           {"status", utrace},
           {"mask", NamesOf(task.interest)},
           {"state", StateOf(task)},
@@ -115,7 +108,7 @@ bool Matches(const std::string& wanted, const EngineOwner& owner) {
   return wanted == owner.about().name;
 }
 
-// Engines of the kind that are attached to the task, of any client or of one.
+// Whether an engine that this client has asked for by name is attached to the task.
 bool HasEngineOf(const TracedTask& task, pid_t client) {
   return std::ranges::any_of(task.engines, [&](const AttachedEngine& engine) {
     const EngineOwner* const owner = ToEngineOwner(engine.owner.get());

@@ -13,12 +13,12 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
-#include <filesystem>
 #include <map>
 #include <optional>
 #include <system_error>
 #include <utility>
 
+#include "core/linux/fault_stack.h"
 #include "core/linux/traced_tasks.h"
 #include "server/crash.h"
 #include "server/packet.h"
@@ -48,16 +48,11 @@ rlim_t RaiseDescriptorLimit() {
   return limit.rlim_cur;
 }
 
-std::string ThisProgram() {
-  std::error_code code;
-  const std::filesystem::path path = std::filesystem::read_symlink("/proc/self/exe", code);
-  return code ? "" : path.string();
-}
-
 class Server {
  public:
   Server(ServeOptions options, Place place)
       : version_(std::move(options.version)),
+        program_(std::move(options.program)),
         log_(options.log),
         place_(std::move(place)),
         listener_(std::move(options.listener)) {}
@@ -93,7 +88,7 @@ class Server {
   void Log(const std::string& line) const;
 
   const std::string version_;
-  const std::string program_ = ThisProgram();
+  const std::string program_;
   const bool log_;
   const Place place_;
   Fd listener_;
@@ -154,7 +149,7 @@ std::string Server::SetUp() {
   pthread_sigmask(SIG_BLOCK, &ends, nullptr);
   signal(SIGPIPE, SIG_IGN);
   signal(SIGXFSZ, SIG_IGN);
-  MakeAlternateStack();
+  linux_host::UseFaultStack();
   ReportCrashes();
 
   epoll_.Reset(epoll_create1(EPOLL_CLOEXEC));

@@ -13,6 +13,7 @@ using linux_host::Fd;
 
 struct ServeOptions {
   std::string version;  // of the tools, for the greeting
+  std::string program;  // the path of this program, for the greeting
   Fd listener;          // from the command that started this process; invalid: makes its own
   bool log = false;     // a line on standard error for what clients do
 };

@@ -7,6 +7,7 @@
 #include <exception>
 #include <utility>
 
+#include "core/linux/fault_stack.h"
 #include "core/linux/filtered_tasks.h"
 #include "core/linux/traced_tasks.h"
 #include "engines/registry.h"
@@ -70,7 +71,7 @@ void Session::Close() {
 // ---- The session's thread ------------------------------------------------------------------------
 
 void Session::Run() {
-  MakeAlternateStack();
+  linux_host::UseFaultStack();
   error_writer_ =
       std::make_shared<LineWriter>(standard_error_.get(), LineWriter::Limits{.flush_at = 0});
   while (!closed_) {

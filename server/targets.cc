@@ -18,24 +18,9 @@ namespace {
 using linux_host::DescribeProcess;
 using linux_host::ProcStat;
 using linux_host::ProcStatus;
-using linux_host::ReadSmallFile;
 using linux_host::ReadStat;
 using linux_host::ReadStatus;
 using linux_host::ThreadsOf;
-
-// The effective user of a thread; nullopt if it is gone.
-std::optional<uid_t> UserOf(pid_t tid) {
-  const auto status = ReadSmallFile(fmt::format("/proc/{}/status", tid));
-  if (!status) return std::nullopt;
-  const size_t line = status->find("\nUid:");
-  unsigned real = 0;
-  unsigned effective = 0;
-  if (line == std::string::npos ||
-      sscanf(status->c_str() + line, "\nUid:\t%u\t%u", &real, &effective) != 2) {
-    return std::nullopt;
-  }
-  return effective;
-}
 
 std::string DescribeUser(uid_t uid) {
   passwd entry{};
@@ -97,13 +82,12 @@ std::optional<Target> ResolveTarget(pid_t id, const TargetRules& rules, std::str
 
 std::string ExplainFailure(pid_t tid, int status) {
   const std::string known = utrace_last_error_text();
-  const auto user = UserOf(tid);
-  const auto stat = ReadStatus(tid);
-  const bool traced = stat && stat->tracer != 0;
-  if (status == -EPERM && !traced && user && geteuid() != 0 && *user != geteuid()) {
+  const auto thread = ReadStatus(tid);
+  if (status == -EPERM && thread && thread->tracer == 0 && geteuid() != 0 &&
+      thread->user != geteuid()) {
     return fmt::format(
         "it belongs to {}, and this is {}: only root may trace other users' processes",
-        DescribeUser(*user), DescribeUser(geteuid()));
+        DescribeUser(thread->user), DescribeUser(geteuid()));
   }
   return known.empty() ? strerror(-status) : known;
 }

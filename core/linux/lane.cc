@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "core/linux/all_signals_blocked.h"
+#include "core/linux/fault_stack.h"
 #include "core/linux/linux_task.h"
 #include "core/task.h"
 
@@ -190,14 +191,9 @@ void Lane::Run() {
   sigaddset(&taken, Bell::Signal());
   bell_.Bind();
   // A fault of an engine's callback is for whoever handles it in this process: with the signal blocked
-  // the kernel would not ask. On a stack of its own: the fault may be that this one is used up.
+  // the kernel would not ask.
   for (const int fault : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT}) sigaddset(&taken, fault);
-  constexpr size_t kFaultStack = size_t{64} << 10;
-  const std::unique_ptr<char[]> memory(new char[kFaultStack]);
-  stack_t stack{};
-  stack.ss_sp = memory.get();
-  stack.ss_size = kFaultStack;
-  sigaltstack(&stack, nullptr);
+  UseFaultStack();
   pthread_sigmask(SIG_UNBLOCK, &taken, nullptr);
 
   for (;;) {

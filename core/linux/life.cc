@@ -66,7 +66,7 @@ void LinuxTask::AtClone(int event) {
   child.traced_here_ = true;
   child.newborn_ = true;
   child.options_ = options_;  // inherited
-  child.filtered_.store(filtered_.load());
+  child.filtered_.store(filtered());
   child.place_ = Place::kRunning;
   child.lane_ = lane;
   child_core->MarkNewborn(core_);

@@ -305,19 +305,18 @@ unsigned long LinuxTask::KernelOptions(unsigned long interest) const {
   // only while an engine wants to know: it may come to want it too late to stop the task for this.
   if (tid() == tgid_) options |= PTRACE_O_TRACEEXIT;
   // Without it the kernel fails the calls that the filter names.
-  if (filtered_.load()) options |= PTRACE_O_TRACESECCOMP;
+  if (filtered()) options |= PTRACE_O_TRACESECCOMP;
   return options;
 }
 
-// What a task must be stopped for: where a filter stops it for the calls that engines named, and nobody
-// wants others, none by our doing.
-unsigned long LinuxTask::ToStopFor(unsigned long interest) const {
-  const bool filter_is_enough = filtered_.load() && (interest & Task::kEveryCall) == 0;
-  return filter_is_enough ? interest & ~UTRACE_EVENT_SYSCALL : interest;
+// Whether it is a filter that stops the task for the calls that engines named, and nobody wants others.
+bool LinuxTask::FilterIsEnough(unsigned long interest) const {
+  return filtered() && (interest & Task::kEveryCall) == 0;
 }
 
-bool LinuxTask::LeavesCallsToFilter() {
-  return filtered_.load() && (core_->HostInterest() & Task::kEveryCall) == 0;
+// What it must be stopped for by our doing.
+unsigned long LinuxTask::ToStopFor(unsigned long interest) const {
+  return FilterIsEnough(interest) ? interest & ~UTRACE_EVENT_SYSCALL : interest;
 }
 
 void LinuxTask::ApplyOptions() {

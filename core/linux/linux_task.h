@@ -147,7 +147,8 @@ class LinuxTask final : public HostTask {
   bool FailedByInterrupt();
   unsigned long KernelOptions(unsigned long interest) const;
   unsigned long ToStopFor(unsigned long interest) const;
-  bool LeavesCallsToFilter();
+  bool FilterIsEnough(unsigned long interest) const;
+  bool LeavesCallsToFilter() { return FilterIsEnough(core_->HostInterest()); }
 
   // signals.cc
   void CarryOut(const SignalEffect& effect, int stopped_for);

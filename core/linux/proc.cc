@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <sstream>
 
@@ -92,6 +93,14 @@ std::optional<ProcStatus> ReadStatus(pid_t tid) {
   ProcStatus status;
   status.tgid = static_cast<pid_t>(Field(*text, "Tgid:", 10));
   status.tracer = static_cast<pid_t>(Field(*text, "TracerPid:", 10));
+  unsigned real = 0;
+  unsigned effective = 0;
+  const size_t users = text->find("\nUid:");
+  if (users == std::string::npos ||
+      std::sscanf(text->c_str() + users, "\nUid: %u %u", &real, &effective) != 2) {
+    return std::nullopt;
+  }
+  status.user = effective;
   status.pending = Field(*text, "SigPnd:", 16);
   status.shared_pending = Field(*text, "ShdPnd:", 16);
   status.blocked = Field(*text, "SigBlk:", 16);
@@ -100,11 +109,16 @@ std::optional<ProcStatus> ReadStatus(pid_t tid) {
   return status;
 }
 
+std::string NameOf(pid_t tid) {
+  std::string name = ReadSmallFile(PathOf(tid, "comm")).value_or("");
+  if (name.ends_with('\n')) name.pop_back();
+  return name;
+}
+
 std::string DescribeProcess(pid_t pid) {
-  auto name = ReadSmallFile(PathOf(pid, "comm"));
-  if (!name) return "pid " + std::to_string(pid);
-  while (!name->empty() && name->back() == '\n') name->pop_back();
-  return *name + " (pid " + std::to_string(pid) + ")";
+  const std::string name = NameOf(pid);
+  if (name.empty()) return "pid " + std::to_string(pid);
+  return name + " (pid " + std::to_string(pid) + ")";
 }
 
 std::vector<pid_t> ThreadsOf(pid_t tgid) {

@@ -29,6 +29,7 @@ std::optional<ProcStat> ReadStat(pid_t tid);
 struct ProcStatus {
   pid_t tgid = 0;
   pid_t tracer = 0;             // the tracing thread
+  uid_t user = 0;               // effective
   uint64_t pending = 0;         // of the thread
   uint64_t shared_pending = 0;  // of the process
   uint64_t blocked = 0;
@@ -37,6 +38,8 @@ struct ProcStatus {
 };
 std::optional<ProcStatus> ReadStatus(pid_t tid);
 
+// What a thread calls itself; empty if it is gone.
+std::string NameOf(pid_t tid);
 // The name of a process for messages: "NAME (pid N)".
 std::string DescribeProcess(pid_t pid);
 // The ids of a process's threads; empty if it is gone.
