@@ -3,14 +3,13 @@
 
 import os
 import re
-import select
 import signal
 import sys
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
-from tracing import DEADLINE, TracingTest, main
+from tracing import DEADLINE, Ended, TracingTest, main, tracer_of
 
 # Waits for a line, then makes calls that a filter names; "ok" if they succeed.
 WAITS = "echo $$; read line; cd / && (cd /tmp && /bin/true) && echo ok"
@@ -18,7 +17,8 @@ WAITS = "echo $$; read line; cd / && (cd /tmp && /bin/true) && echo ok"
 
 def calls(text):
     """The calls of a log, without thread ids and addresses."""
-    return [re.sub(r"^\[\d+\] |0x[0-9a-f]+", "", line) for line in text.splitlines() if "] +++" not in line and "] ---" not in line]
+    return [re.sub(r"^\[\d+\] |0x[0-9a-f]+", "", line) for line in text.splitlines()
+            if "] +++" not in line and "] ---" not in line]
 
 
 class Fast(TracingTest):
@@ -90,15 +90,10 @@ class Fast(TracingTest):
 
     def test_what_the_manual_says_of_a_killed_server(self):
         process, pid = self.start_waiting("log")
-        with open(f"/proc/{pid}/status", encoding="utf-8") as file:
-            thread = int(re.search(r"TracerPid:\s(\d+)", file.read()).group(1))
-        with open(f"/proc/{thread}/status", encoding="utf-8") as file:
-            server = int(re.search(r"Tgid:\s(\d+)", file.read()).group(1))
-        watch = os.pidfd_open(server)
+        server = tracer_of(pid)
+        ended = Ended(server)
         os.kill(server, signal.SIGKILL)
-        # Until it has ended, with all its threads, it may still be the tracer.
-        self.assertTrue(select.select([watch], [], [], DEADLINE)[0])
-        os.close(watch)
+        self.assertTrue(ended.wait())
         os.remove(self.path("server.d/server"))  # it leaves it behind
         self.go(process)
         self.assertEqual(process.stdout.read(), "")

@@ -2,12 +2,15 @@
 """Real commands under `utrace run`: output, exit status and logs against the untraced command."""
 
 import os
-import select
 import signal
 import subprocess
 import sys
 import tempfile
 import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+# pylint: disable=wrong-import-position
+from tracing import Ended, tracer_of
 
 UTRACE = os.path.abspath(sys.argv.pop(1))
 PROGRAMS = os.path.abspath(os.path.dirname(sys.argv.pop(1)))
@@ -16,20 +19,6 @@ DEADLINE = 120  # seconds; a guard against hanging
 
 def program(name):
     return os.path.join(PROGRAMS, name)
-
-
-def status_field(pid, name):
-    with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
-        for line in file:
-            if line.startswith(name + ":"):
-                return int(line.split()[1])
-    return 0
-
-
-def tracer_of(pid):
-    """The process that traces `pid`, zero if none does; the kernel names the tracing thread."""
-    thread = status_field(pid, "TracerPid")
-    return status_field(thread, "Tgid") if thread else 0
 
 
 def calls(path):
@@ -149,11 +138,11 @@ raise SystemExit(os.WEXITSTATUS(status))
         pid = int(process.stdout.readline())
         server = tracer_of(pid)
         self.assertNotIn(server, (0, process.pid))
-        with os.fdopen(os.pidfd_open(server), closefd=True) as ended:
-            process.kill()
-            process.wait(timeout=DEADLINE)
-            # The client takes its engines with it, and the server ends without them.
-            self.assertTrue(select.select([ended], [], [], DEADLINE)[0], "the server stays")
+        ended = Ended(server)
+        process.kill()
+        process.wait(timeout=DEADLINE)
+        # The client takes its engines with it, and the server ends without them.
+        self.assertTrue(ended.wait(), "the server stays")
         self.assertEqual(tracer_of(pid), 0)
         with open(go, "w", encoding="utf-8") as file:
             file.write("go\n")
@@ -168,7 +157,10 @@ raise SystemExit(os.WEXITSTATUS(status))
                              stderr=subprocess.PIPE)
         pid = int(process.stdout.readline())
         server = tracer_of(pid)
+        ended = Ended(server)
         os.kill(server, signal.SIGKILL)
+        # Its connection may be closed while it still is the tracer.
+        self.assertTrue(ended.wait())
         self.assertEqual(process.stderr.readline().decode(),
                          f"utrace run: the server (pid {server}) has died; "
                          "the command runs on untraced\n")
