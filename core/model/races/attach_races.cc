@@ -71,13 +71,14 @@ RACE(ATT_14, WhoAttachesDuringAReportIsNotInIt) {
   utrace_task* const task = stage.Task(hand);
   Probe& first = stage.Engine("first");
   Probe& late = stage.Engine("late");
-  bool reporting = false;
+  size_t callbacks = 0;
+  size_t in_callback = 0;  // its number; zero outside
   bool attached_within = false;
   first.respond = [&](const Callback&) -> uint32_t {
-    reporting = true;
+    in_callback = ++callbacks;
     Point();
     Point();
-    reporting = false;
+    in_callback = 0;
     return UTRACE_RESUME;
   };
   Check(first.Attach(task, kExit) == 0, "attach");
@@ -91,10 +92,10 @@ RACE(ATT_14, WhoAttachesDuringAReportIsNotInIt) {
     const Explored explored;
     hand.BeginCall(SYS_getppid);
     stage.Start("comer", [&] {
-      const bool began = reporting;
+      const size_t began = in_callback;
       Check(late.Attach(task, kExit) == 0, "attach");
       // Still in the same callback: everything happened within one report.
-      attached_within = began && reporting;
+      attached_within = began != 0 && in_callback == began;
       before = first.Count(kExit);
     });
     stage.Join();
