@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """utrace run --fast: the calls that engines name are seen, others run at full speed, and none fails."""
 
+import errno
 import os
 import re
 import signal
@@ -13,6 +14,21 @@ from tracing import DEADLINE, Ended, TracingTest, main, tracer_of
 
 # Waits for a line, then makes calls that a filter names; "ok" if they succeed.
 WAITS = "echo $$; read line; cd / && (cd /tmp && /bin/true) && echo ok"
+
+# Has a child that no tracer is told of; prints what its call that a filter names fails with.
+CREATES_UNTRACED = """
+import ctypes, os, signal
+CLONE = {"x86_64": 56, "aarch64": 220}[os.uname().machine]
+CLONE_UNTRACED = 0x00800000
+pid = ctypes.CDLL(None).syscall(CLONE, CLONE_UNTRACED | signal.SIGCHLD, 0, 0, 0, 0)
+if pid == 0:
+    try:
+        os.chdir("/")
+    except OSError as error:
+        os._exit(error.errno)
+    os._exit(0)
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
 
 
 def calls(text):
@@ -87,6 +103,19 @@ class Fast(TracingTest):
         named = calls(self.read("log"))
         self.assertEqual(len([call for call in named if call.startswith("chdir(")]), 2)
         self.assertEqual({call.split("(")[0] for call in named}, {"chdir", "execve"})
+
+    def test_what_the_manual_says_of_a_task_that_is_not_seen(self):
+        result = self.run_utrace("run", "--fast", "-e", "syscall_log:trace=chdir,output=" + self.path("log"), "--",
+                                 sys.executable, "-c", CREATES_UNTRACED)
+        self.assertEqual((result.stdout, result.stderr), (f"{errno.ENOSYS}\n", ""))
+
+    def test_no_new_privs_only_where_a_filter_needs_it(self):
+        with open("/proc/self/status", encoding="utf-8") as file:
+            own = dict(line.split(":\t", 1) for line in file.read().splitlines())
+        needed = not int(own["CapEff"], 16) >> 21 & 1  # CAP_SYS_ADMIN
+        result = self.run_utrace("run", "--fast", "-e", "syscall_log:trace=chdir,output=" + self.path("log"), "--",
+                                 "grep", "^NoNewPrivs:", "/proc/self/status")
+        self.assertEqual(result.stdout, "NoNewPrivs:\t%s\n" % (1 if needed else own["NoNewPrivs"]))
 
     def test_what_the_manual_says_of_a_killed_server(self):
         process, pid = self.start_waiting("log")
