@@ -18,6 +18,17 @@ from tracing import DEADLINE, Ended, TracingTest, main, threads_of, tracer_of
 FAULTY = os.path.abspath(sys.argv.pop(2))
 
 
+def links_of(pid):
+    """What the descriptors of a process are open on."""
+    links = []
+    for entry in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            links.append(os.readlink(f"/proc/{pid}/fd/{entry}"))
+        except FileNotFoundError:  # closed meanwhile
+            pass
+    return links
+
+
 class TwoTerminals(TracingTest):
     def setUp(self):
         super().setUp()
@@ -251,6 +262,9 @@ class Attach(TracingTest):
         server.send_signal(signal.SIGSTOP)
         attached = self.start_utrace("attach", "-o", self.path("log"), str(pid), stderr=terminal)
         os.close(terminal)
+        # It has begun when it has a connection. From then on more than half a second: that is long.
+        while not any(name.startswith("socket:") for name in links_of(attached.pid)):
+            self.assertIsNone(attached.poll())
         time.sleep(0.7)
         server.send_signal(signal.SIGCONT)
         shown = b""
