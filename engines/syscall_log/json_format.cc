@@ -1,5 +1,4 @@
 // One JSON object a line; docs/syscall-log.schema.json describes them.
-#include <iterator>
 
 #include "engines/syscall_log/decode/json_renderer.h"
 #include "engines/syscall_log/decode/signals.h"
@@ -8,11 +7,6 @@
 
 namespace utrace::syscall_log {
 namespace {
-
-template <class... Args>
-void Print(Text& out, fmt::format_string<Args...> format, Args&&... args) {
-  fmt::format_to(std::back_inserter(out), format, std::forward<Args>(args)...);
-}
 
 void BeginEvent(Text& out, const Who& who, std::string_view event) {
   Print(out, "{{\"event\":\"{}\",\"time_ns\":{},\"pid\":{},\"tid\":{}", event, who.when.wall,

@@ -2,7 +2,6 @@
 //
 // Readers of such an array do without its end, so a log that was cut off can be read too. Each event
 // ends in a comma; the last one is there to end in none.
-#include <iterator>
 
 #include "engines/syscall_log/decode/json_renderer.h"
 #include "engines/syscall_log/decode/signals.h"
@@ -13,11 +12,6 @@ namespace utrace::syscall_log {
 namespace {
 
 constexpr int64_t kMicrosecond = 1000;
-
-template <class... Args>
-void Print(Text& out, fmt::format_string<Args...> format, Args&&... args) {
-  fmt::format_to(std::back_inserter(out), format, std::forward<Args>(args)...);
-}
 
 void BeginEvent(Text& out, const Who& who, std::string_view phase) {
   Print(out, "{{\"ph\":\"{}\",\"pid\":{},\"tid\":{},\"ts\":{}.{:03}", phase, who.pid, who.tid,

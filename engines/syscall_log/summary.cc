@@ -1,7 +1,6 @@
 #include "engines/syscall_log/summary.h"
 
 #include <algorithm>
-#include <iterator>
 #include <string>
 #include <vector>
 
@@ -17,11 +16,6 @@ struct Row {
   uint64_t errors;
   int64_t time;
 };
-
-template <class... Args>
-void Print(Text& out, fmt::format_string<Args...> format, Args&&... args) {
-  fmt::format_to(std::back_inserter(out), format, std::forward<Args>(args)...);
-}
 
 void PrintTable(const std::vector<Row>& rows, const Row& total, Text& out) {
   constexpr std::string_view kRuler =

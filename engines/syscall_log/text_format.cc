@@ -3,7 +3,6 @@
 
 #include <array>
 #include <atomic>
-#include <iterator>
 
 #include "engines/syscall_log/decode/signals.h"
 #include "engines/syscall_log/decode/syscall_names.h"
@@ -15,11 +14,6 @@ namespace {
 
 constexpr int64_t kSecond = 1'000'000'000;
 constexpr int64_t kMicrosecond = 1000;
-
-template <class... Args>
-void Print(Text& out, fmt::format_string<Args...> format, Args&&... args) {
-  fmt::format_to(std::back_inserter(out), format, std::forward<Args>(args)...);
-}
 
 class TextFormat final : public LogFormat {
  public:

@@ -2,18 +2,12 @@
 
 #include <sys/wait.h>
 
-#include <iterator>
 #include <utility>
 
 #include "engines/syscall_log/decode/signals.h"
 
 namespace utrace::syscall_log {
 namespace {
-
-template <class... Args>
-void Print(Text& out, fmt::format_string<Args...> format, Args&&... args) {
-  fmt::format_to(std::back_inserter(out), format, std::forward<Args>(args)...);
-}
 
 // The length of the UTF-8 character that `bytes` begins with; 0 if it begins with none, and -1 if it
 // ends inside one.

@@ -9,7 +9,9 @@
 #define ENGINES_SYSCALL_LOG_DECODE_RENDERER_H_
 
 #include <cstdint>
+#include <iterator>
 #include <string_view>
+#include <utility>
 
 #include "fmt/format.h"
 
@@ -18,6 +20,11 @@ namespace utrace::syscall_log {
 using Text = fmt::memory_buffer;
 
 void Append(Text& out, std::string_view text);
+// The same with a format of fmt.
+template <class... Args>
+void Print(Text& out, fmt::format_string<Args...> format, Args&&... args) {
+  fmt::format_to(std::back_inserter(out), format, std::forward<Args>(args)...);
+}
 
 class Renderer {
  public:

@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include <iterator>
 #include <utility>
 
 #include "core/result.h"
@@ -20,11 +19,6 @@ constexpr int kErestartsys = 512;
 constexpr int kErestartnointr = 513;
 constexpr int kErestartnohand = 514;
 constexpr int kErestartRestartblock = 516;
-
-template <class... Args>
-void Print(Text& out, fmt::format_string<Args...> format, Args&&... args) {
-  fmt::format_to(std::back_inserter(out), format, std::forward<Args>(args)...);
-}
 
 void PutResult(Call& call, Returns returns) {
   const auto value = static_cast<uint64_t>(call.value);

@@ -3,8 +3,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <iterator>
-
 #include "engines/syscall_log/decode/syscall_names.h"
 #include "engines/syscall_log/decode/values.h"
 
@@ -157,13 +155,13 @@ void AppendSignalName(Text& out, int signal) {
   if (signal == SIGIO) {
     Append(out, "SIGIO");  // and not POLL, its other name
   } else if (const char* name = sigabbrev_np(signal); name != nullptr) {
-    fmt::format_to(std::back_inserter(out), "SIG{}", name);
+    Print(out, "SIG{}", name);
   } else if (signal == kFirstRealTime) {
     Append(out, "SIGRTMIN");
   } else if (signal > kFirstRealTime && signal <= kSignals) {
-    fmt::format_to(std::back_inserter(out), "SIGRT_{}", signal - kFirstRealTime);
+    Print(out, "SIGRT_{}", signal - kFirstRealTime);
   } else {
-    fmt::format_to(std::back_inserter(out), "{}", signal);
+    Print(out, "{}", signal);
   }
 }
 

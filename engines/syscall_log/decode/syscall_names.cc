@@ -3,7 +3,6 @@
 #include <seccomp.h>
 
 #include <cstdlib>
-#include <iterator>
 #include <memory>
 #include <string>
 #include <vector>
@@ -44,7 +43,7 @@ void AppendSyscallName(Text& out, long number) {
   if (const std::string_view name = SyscallName(number); !name.empty()) {
     Append(out, name);
   } else {
-    fmt::format_to(std::back_inserter(out), "syscall_{:#x}", static_cast<unsigned long>(number));
+    Print(out, "syscall_{:#x}", static_cast<unsigned long>(number));
   }
 }
 

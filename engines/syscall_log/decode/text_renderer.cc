@@ -2,18 +2,12 @@
 
 #include <sys/wait.h>
 
-#include <iterator>
 #include <utility>
 
 #include "engines/syscall_log/decode/signals.h"
 
 namespace utrace::syscall_log {
 namespace {
-
-template <class... Args>
-void Print(Text& out, fmt::format_string<Args...> format, Args&&... args) {
-  fmt::format_to(std::back_inserter(out), format, std::forward<Args>(args)...);
-}
 
 // As in C, with octal numbers as short as a digit that follows allows.
 void AppendEscaped(Text& out, std::string_view bytes) {
