@@ -7,7 +7,6 @@
 #include <sys/shm.h>
 
 #include "engines/syscall_log/decode/groups.h"
-#include "engines/syscall_log/decode/signals.h"
 #include "engines/syscall_log/decode/structs.h"
 #include "engines/syscall_log/decode/tables.h"
 
@@ -167,16 +166,6 @@ void ShowQueueFlags(Call& call, uint64_t value) {
 constexpr uint64_t kCreate = 0100;
 bool QueueIsMade(const Args& args) { return (args[1] & kCreate) != 0; }
 
-void ShowNotification(Call& call, uint64_t address) {
-  sigevent event;
-  if (address == 0 || !call.Read(address, &event)) return call.out.Address(address);
-  call.out.BeginStruct();
-  call.out.Field("sigev_signo");
-  PutSignal(call.out, event.sigev_signo);
-  PutSignedField(call.out, "sigev_notify", event.sigev_notify);
-  call.out.EndStruct();
-}
-
 constexpr CallInfo kCalls[] = {
     {"shmget",
      Returns::kDecimal,
@@ -241,7 +230,7 @@ constexpr CallInfo kCalls[] = {
        {"len", Size},
        {"prio", UIntOut},
        {"timeout", TimespecIn}}}},
-    {"mq_notify", Returns::kDecimal, {{{"mqdes", Fd}, {"sevp", {ShowNotification}}}}},
+    {"mq_notify", Returns::kDecimal, {{{"mqdes", Fd}, {"sevp", In<sigevent, PutSigevent>}}}},
     {"mq_getsetattr",
      Returns::kDecimal,
      {{{"mqdes", Fd}, {"newattr", QueueAttributesIn}, {"oldattr", QueueAttributesOut}}}},

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/ipc.h>
 #include <sys/sem.h>
@@ -172,6 +173,15 @@ TEST_F(Network, Semaphores) {
   const sembuf operation{.sem_num = 0, .sem_op = -1, .sem_flg = SEM_UNDO};
   EXPECT_EQ(Show("semop", {5, memory_.PutObject(operation), 1}),
             "semop(5, [{sem_num=0, sem_op=-1, sem_flg=SEM_UNDO}], 1) = 0");
+}
+
+TEST_F(Network, NotificationOfAQueue) {
+  sigevent event{};
+  event.sigev_notify = SIGEV_SIGNAL;
+  event.sigev_signo = SIGUSR1;
+  EXPECT_EQ(Show("mq_notify", {5, memory_.PutObject(event)}),
+            "mq_notify(5, {sigev_value={sival_int=0, sival_ptr=NULL}, sigev_signo=SIGUSR1, "
+            "sigev_notify=SIGEV_SIGNAL}) = 0");
 }
 
 TEST_F(Network, JsonOfBytesThatAreNoText) {

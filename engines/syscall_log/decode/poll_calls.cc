@@ -67,12 +67,13 @@ bool PollNote(Call& call) {
 }
 
 // The kernel writes the time that is left into the program's timeout.
+template <class Time, void (*kPutTime)(Call&, const Time&)>
 void PutTimeLeft(Call& call, uint64_t address) {
-  timespec left;
+  Time left;
   if (address == 0 || !call.Read(address, &left)) return;
   call.out.FieldWithoutText("left");
   call.out.TextOnly("left ");
-  PutTimespec(call, left);
+  kPutTime(call, left);
 }
 
 bool PpollNote(Call& call) {
@@ -83,7 +84,7 @@ bool PpollNote(Call& call) {
   call.out.BeginNote();
   call.out.FieldWithoutText("ready");
   PutPollResult(call, call.args[0], static_cast<uint32_t>(call.args[1]));
-  PutTimeLeft(call, call.args[2]);
+  PutTimeLeft<timespec, PutTimespec>(call, call.args[2]);
   call.out.EndNote();
   return true;
 }
@@ -139,12 +140,7 @@ bool PutSelectNote(Call& call) {
     call.out.TextOnly(" ");
     PutSet(call, bits, count);
   }
-  Time left;
-  if (call.args[4] != 0 && call.Read(call.args[4], &left)) {
-    call.out.FieldWithoutText("left");
-    call.out.TextOnly("left ");
-    kPutTime(call, left);
-  }
+  PutTimeLeft<Time, kPutTime>(call, call.args[4]);
   call.out.EndNote();
   return true;
 }

@@ -27,14 +27,6 @@ void ShowProcessorsOut(Call& call, uint64_t address) {
   PutProcessors(call, address, call.count());  // the size of the kernel's own set
 }
 
-void ShowPriorityAt(Call& call, uint64_t address) {
-  int priority;
-  if (address == 0 || !call.Read(address, &priority)) return call.out.Address(address);
-  call.out.TextOnly("[");
-  call.out.Signed(priority);
-  call.out.TextOnly("]");
-}
-
 constexpr uint32_t kResetOnFork = 0x40000000;
 void ShowPolicy(Call& call, uint64_t value) {
   const auto policy = static_cast<uint32_t>(value);
@@ -128,12 +120,10 @@ constexpr CallInfo kCalls[] = {
      {{{"pid", Int}, {"cpusetsize", Size}, {"mask", {ShowProcessorsOut, When::kExit}}}}},
     {"sched_setscheduler",
      Returns::kDecimal,
-     {{{"pid", Int}, {"policy", {ShowPolicy}}, {"param", {ShowPriorityAt}}}}},
+     {{{"pid", Int}, {"policy", {ShowPolicy}}, {"param", IntIn}}}},
     {"sched_getscheduler", Returns::kDecimal, {{{"pid", Int}}}, PolicyNote},
-    {"sched_setparam", Returns::kDecimal, {{{"pid", Int}, {"param", {ShowPriorityAt}}}}},
-    {"sched_getparam",
-     Returns::kDecimal,
-     {{{"pid", Int}, {"param", {ShowPriorityAt, When::kExit}}}}},
+    {"sched_setparam", Returns::kDecimal, {{{"pid", Int}, {"param", IntIn}}}},
+    {"sched_getparam", Returns::kDecimal, {{{"pid", Int}, {"param", IntOut}}}},
     {"sched_setattr",
      Returns::kDecimal,
      {{{"pid", Int}, {"attr", In<SchedAttr, PutAttributes>}, {"flags", HexInt}}}},

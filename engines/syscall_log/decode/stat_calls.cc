@@ -59,11 +59,7 @@ constexpr Type StatOut = Out<struct stat, PutStat>;
 
 void PutStatxTime(Call& call, std::string_view name, const statx_timestamp& time) {
   call.out.Field(name);
-  call.out.BeginStruct();
-  call.out.Field("tv_sec");
-  PutDate(call, time.tv_sec);
-  PutUnsignedField(call.out, "tv_nsec", time.tv_nsec);
-  call.out.EndStruct();
+  PutDatedTime(call, time.tv_sec, time.tv_nsec);
 }
 
 void PutStatx(Call& call, const struct statx& file) {
@@ -152,11 +148,7 @@ void ShowTimespecs(Call& call, uint64_t address) {
   PutArray<timespec>(call, address, 2, [](Call& c, const timespec& time) {
     if (time.tv_nsec == UTIME_NOW) return c.out.Name("UTIME_NOW");
     if (time.tv_nsec == UTIME_OMIT) return c.out.Name("UTIME_OMIT");
-    c.out.BeginStruct();
-    c.out.Field("tv_sec");
-    PutDate(c, time.tv_sec);
-    PutSignedField(c.out, "tv_nsec", time.tv_nsec);
-    c.out.EndStruct();
+    PutDatedTime(c, time.tv_sec, time.tv_nsec);
   });
 }
 

@@ -28,6 +28,14 @@ void PutDate(Call& call, int64_t seconds) {
   call.out.TextOnly({date.data(), length});
 }
 
+void PutDatedTime(Call& call, int64_t seconds, int64_t nanoseconds) {
+  call.out.BeginStruct();
+  call.out.Field("tv_sec");
+  PutDate(call, seconds);
+  PutSignedField(call.out, "tv_nsec", nanoseconds);
+  call.out.EndStruct();
+}
+
 void PutItimerspec(Call& call, const itimerspec& timer) {
   call.out.BeginStruct();
   call.out.Field("it_interval");
@@ -44,6 +52,37 @@ void PutItimerval(Call& call, const itimerval& timer) {
   call.out.Field("it_value");
   PutTimeval(call, timer.it_value);
   call.out.EndStruct();
+}
+
+void PutSigevent(Call& call, const sigevent& event) {
+  Renderer& out = call.out;
+  out.BeginStruct();
+  out.Field("sigev_value");
+  out.BeginStruct();
+  PutSignedField(out, "sival_int", event.sigev_value.sival_int);
+  PutAddressField(out, "sival_ptr", reinterpret_cast<uint64_t>(event.sigev_value.sival_ptr));
+  out.EndStruct();
+  out.Field("sigev_signo");
+  PutSignal(out, event.sigev_signo);
+  out.Field("sigev_notify");
+  switch (event.sigev_notify) {
+    case SIGEV_SIGNAL:
+      out.Name("SIGEV_SIGNAL");
+      break;
+    case SIGEV_NONE:
+      out.Name("SIGEV_NONE");
+      break;
+    case SIGEV_THREAD:
+      out.Name("SIGEV_THREAD");
+      break;
+    case SIGEV_THREAD_ID:
+      out.Name("SIGEV_THREAD_ID");
+      PutSignedField(out, "sigev_notify_thread_id", event._sigev_un._tid);
+      break;
+    default:
+      out.Hex(static_cast<uint32_t>(event.sigev_notify));
+  }
+  out.EndStruct();
 }
 
 void PutUsage(Call& call, const rusage& usage) {

@@ -2,6 +2,7 @@
 #ifndef ENGINES_SYSCALL_LOG_DECODE_STRUCTS_H_
 #define ENGINES_SYSCALL_LOG_DECODE_STRUCTS_H_
 
+#include <signal.h>
 #include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/uio.h>
@@ -15,8 +16,11 @@ void PutTimespec(Call& call, const timespec& time);
 void PutTimeval(Call& call, const timeval& time);
 // Seconds since 1970, in text with the date behind them.
 void PutDate(Call& call, int64_t seconds);
+// The same as a structure with nanoseconds.
+void PutDatedTime(Call& call, int64_t seconds, int64_t nanoseconds);
 void PutItimerspec(Call& call, const itimerspec& timer);
 void PutItimerval(Call& call, const itimerval& timer);
+void PutSigevent(Call& call, const sigevent& event);
 void PutUsage(Call& call, const rusage& usage);
 void PutLimits(Call& call, const rlimit& limits);
 

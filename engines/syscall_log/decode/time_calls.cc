@@ -1,11 +1,9 @@
 // Calls on clocks and timers.
-#include <signal.h>
 #include <sys/timerfd.h>
 #include <sys/times.h>
 #include <sys/timex.h>
 
 #include "engines/syscall_log/decode/groups.h"
-#include "engines/syscall_log/decode/signals.h"
 #include "engines/syscall_log/decode/structs.h"
 #include "engines/syscall_log/decode/tables.h"
 
@@ -55,37 +53,6 @@ void PutTimes(Call& call, const tms& times) {
   call.out.EndStruct();
 }
 
-void PutSigevent(Call& call, const sigevent& event) {
-  Renderer& out = call.out;
-  out.BeginStruct();
-  out.Field("sigev_value");
-  out.BeginStruct();
-  PutSignedField(out, "sival_int", event.sigev_value.sival_int);
-  PutAddressField(out, "sival_ptr", reinterpret_cast<uint64_t>(event.sigev_value.sival_ptr));
-  out.EndStruct();
-  out.Field("sigev_signo");
-  PutSignal(out, event.sigev_signo);
-  out.Field("sigev_notify");
-  switch (event.sigev_notify) {
-    case SIGEV_SIGNAL:
-      out.Name("SIGEV_SIGNAL");
-      break;
-    case SIGEV_NONE:
-      out.Name("SIGEV_NONE");
-      break;
-    case SIGEV_THREAD:
-      out.Name("SIGEV_THREAD");
-      break;
-    case SIGEV_THREAD_ID:
-      out.Name("SIGEV_THREAD_ID");
-      PutSignedField(out, "sigev_notify_thread_id", event._sigev_un._tid);
-      break;
-    default:
-      out.Hex(static_cast<uint32_t>(event.sigev_notify));
-  }
-  out.EndStruct();
-}
-
 void PutTimex(Call& call, const timex& adjustment) {
   Renderer& out = call.out;
   out.BeginStruct();
@@ -99,10 +66,7 @@ void PutTimex(Call& call, const timex& adjustment) {
   PutSignedField(out, "precision", adjustment.precision);
   PutSignedField(out, "tolerance", adjustment.tolerance);
   out.Field("time");
-  out.BeginStruct();
-  PutSignedField(out, "tv_sec", adjustment.time.tv_sec);
-  PutSignedField(out, "tv_usec", adjustment.time.tv_usec);
-  out.EndStruct();
+  PutTimeval(call, adjustment.time);
   PutSignedField(out, "tick", adjustment.tick);
   out.More();
   out.EndStruct();

@@ -112,9 +112,6 @@ template <const Names& kNames>
 constexpr Type Flags64{ShowFlags64<kNames>};
 template <unsigned kSizeArgument>
 constexpr Type BytesIn{ShowBytes<kSizeArgument>};
-// Whole buffer filled, of the size asked for.
-template <unsigned kSizeArgument>
-constexpr Type BytesOut{ShowBytes<kSizeArgument>, When::kExit};
 constexpr Type ResultBytes{ShowResultBytes, When::kExit};
 constexpr Type IntOut{ShowIntAt, When::kExit};
 constexpr Type IntIn{ShowIntAt};
