@@ -304,6 +304,14 @@ void ShowArchPrctl(Call& call, uint64_t value) {
   ShowAddressAt(call, value);
 }
 
+void ShowPtraceData(Call& call, uint64_t value) {
+  const auto request = static_cast<uint32_t>(call.args[0]);
+  if (request == PTRACE_SETOPTIONS || request == PTRACE_SEIZE) {
+    return PutFlags(call.out, kPtraceOptions, value);
+  }
+  call.out.Address(value);
+}
+
 constexpr Type Tid{ShowInt};
 
 constexpr CallInfo kCalls[] = {
@@ -397,7 +405,10 @@ constexpr CallInfo kCalls[] = {
      kClassProcess},
     {"ptrace",
      Returns::kDecimal,
-     {{{"request", Named<kPtraceRequest>}, {"pid", Int}, {"addr", Pointer}, {"data", Pointer}}}},
+     {{{"request", Named<kPtraceRequest>},
+       {"pid", Int},
+       {"addr", Pointer},
+       {"data", {ShowPtraceData}}}}},
     {"unshare", Returns::kDecimal, {{{"flags", Flags<kUnshareFlags>}}}, nullptr, kClassProcess},
     {"setns",
      Returns::kDecimal,

@@ -123,6 +123,14 @@ TEST_F(Processes, Prctl) {
             "prctl(PR_CAPBSET_READ, CAP_SYS_ADMIN) = 1");
 }
 
+TEST_F(Processes, Ptrace) {
+  // PTRACE_SETOPTIONS and PTRACE_PEEKDATA.
+  EXPECT_EQ(Show("ptrace", {0x4200, 42, 0, 0x100001}),
+            "ptrace(PTRACE_SETOPTIONS, 42, NULL, PTRACE_O_TRACESYSGOOD|PTRACE_O_EXITKILL) = 0");
+  EXPECT_EQ(Show("ptrace", {2, 42, 0x1000, 0x2000}),
+            "ptrace(PTRACE_PEEKDATA, 42, 0x1000, 0x2000) = 0");
+}
+
 TEST_F(Processes, Signals) {
   EXPECT_EQ(Show("kill", {42, SIGTERM}), "kill(42, SIGTERM) = 0");
   EXPECT_EQ(Show("tgkill", {1, 2, 34}), "tgkill(1, 2, SIGRT_2) = 0");
