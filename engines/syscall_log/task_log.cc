@@ -53,11 +53,13 @@ void TaskLog::EnterCall(Report& report, long number, bool repeated) {
   const Who who = NewWho(report);
   TaskMemory memory(report.machine());
   TaskDescriptors descriptors(who.tid);
+  number_ = number;
   left_out_ = !settings.paths.Wants(number, *arguments, memory, descriptors);
   if (left_out_) return;
   open_ = who;
+  if (!settings.lines) return;
   call_->Enter(number, *arguments, {memory, descriptors, settings.style});
-  if (!settings.unfinished || !settings.lines) return;
+  if (!settings.unfinished) return;
   line_.clear();
   log_->format().Unfinished(line_, *open_, *call_);
   shown_ = call_->CertainArguments();
@@ -68,10 +70,7 @@ void TaskLog::ExitCall(Report& report, long number, const CallOutcome& outcome) 
   if (std::exchange(exec_is_logged_, false) || std::exchange(left_out_, false)) return;
   const Settings& settings = log_->settings();
   if (open_) {
-    TaskMemory memory(report.machine());
-    TaskDescriptors descriptors(open_->tid);
-    outcome_ = outcome;
-    call_->Exit(outcome, {memory, descriptors, settings.style});
+    ShowOutcome(report, outcome);
     return LeaveCall(CallEnd::kReturned);
   }
   // Attached in the middle of the call: the argument registers may have changed since.
@@ -90,13 +89,19 @@ bool TaskLog::ExecSucceeded(Report& report) {
   const bool left_out = std::exchange(left_out_, false);
   exec_is_logged_ = open_.has_value() || left_out;
   if (!open_) return !left_out;
-  TaskMemory memory(report.machine());
-  TaskDescriptors descriptors(report.task().tid());
-  outcome_ = {};
-  call_->Exit(outcome_, {memory, descriptors, log_->settings().style});
+  ShowOutcome(report, {});
   const bool wanted = WantsOutcome(CallEnd::kReturned);
   LeaveCall(CallEnd::kReturned);
   return wanted;
+}
+
+void TaskLog::ShowOutcome(Report& report, const CallOutcome& outcome) {
+  outcome_ = outcome;
+  // For a summary alone arguments need not be decoded.
+  if (!log_->settings().lines) return;
+  TaskMemory memory(report.machine());
+  TaskDescriptors descriptors(report.task().tid());
+  call_->Exit(outcome, {memory, descriptors, log_->settings().style});
 }
 
 bool TaskLog::WantsOutcome(CallEnd end) const {
@@ -118,7 +123,7 @@ void TaskLog::LeaveCall(CallEnd end) {
   const Settings& settings = log_->settings();
   const int64_t duration = Moment::Now().steady - who.when.steady;
   if (settings.summary && end == CallEnd::kReturned) {
-    log_->summary().Add(call_->number(), outcome_.error != 0, duration);
+    log_->summary().Add(number_, outcome_.error != 0, duration);
   }
   if (!settings.lines) return;
   LogFile& file = FileFor(who.pid);

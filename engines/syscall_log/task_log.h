@@ -49,6 +49,8 @@ class TaskLog {
  private:
   static Who NewWho(Report& report);
   LogFile& FileFor(pid_t pid);
+  // The call is over: keeps its outcome, and shows it if lines are written.
+  void ShowOutcome(Report& report, const CallOutcome& outcome);
   void LeaveCall(CallEnd end);
   bool WantsOutcome(CallEnd end) const;
 
@@ -56,11 +58,12 @@ class TaskLog {
   std::shared_ptr<LogFile> file_;
   pid_t file_pid_ = 0;  // whose file_ is
 
-  std::optional<ShownCall> call_;
-  std::optional<Who> open_;  // who is inside call_, since when
-  CallOutcome outcome_;      // of call_ once it returned
-  uint64_t mark_ = 0;        // of LogFile::BeginCall
-  size_t shown_ = 0;         // arguments in the line that it wrote for the call
+  std::optional<Who> open_;        // who is inside a call, since when
+  long number_ = -1;               // of the call
+  CallOutcome outcome_;            // of the call once it returned
+  std::optional<ShownCall> call_;  // its text, if lines are written
+  uint64_t mark_ = 0;              // of LogFile::BeginCall
+  size_t shown_ = 0;               // arguments in the line that it wrote for the call
   // The call is one that is not to be logged.
   bool left_out_ = false;
   // The exec's line is out; its exit report, if there is one, has no line of its own.
