@@ -119,8 +119,8 @@ std::shared_ptr<LogFile> Log::OpenFor(pid_t pid) {
   if (fd < 0) {
     problems_.push_back(
         fmt::format("cannot write \"{}\" in the directory of per_process: {}; its "
-                    "lines go to standard error",
-                    name, Status(-errno).ToString()));
+                    "lines go to {}",
+                    name, Status(-errno).ToString(), file_->name()));
     return file_;
   }
   auto file =

@@ -43,6 +43,7 @@ class LogFile {
     writer_->Write(line(whole));
   }
 
+  const std::string& name() const { return name_; }
   void Flush() { writer_->Flush(); }
   // Writes out everything. Empty, or one line about what was lost.
   std::string Finish();

@@ -31,6 +31,8 @@ TEST(SyscallLogOptions, SaysWhatIsWrong) {
   EXPECT_EQ(Error("time=now"), "syscall_log: time=now: must be none, clock, us, epoch");
   EXPECT_EQ(Error("format=xml"), "syscall_log: format=xml: must be text, json, perfetto");
   EXPECT_EQ(Error("trace=opne"), "syscall_log: trace=opne: there is no system call \"opne\"");
+  EXPECT_EQ(Error("trace=opne,strings=many"),
+            "syscall_log: strings=many: must be a number up to 1048576");
   EXPECT_EQ(Error("failed=yes,successful=yes"),
             "syscall_log: failed and successful: only one can be yes");
   EXPECT_EQ(Error("format=json,unfinished=yes"),

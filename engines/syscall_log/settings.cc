@@ -48,6 +48,7 @@ class Reader {
   }
 
   void Fail(std::string message) {
+    if (!ok_) return;
     ok_ = false;
     *error_ = std::move(message);
   }
