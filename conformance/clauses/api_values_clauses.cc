@@ -166,6 +166,8 @@ CLAUSE_TEST(API_02, TheImplementationKnowsTheNumbers) {
   EXPECT_EQ(0, control(2)) << "REPORT";
   puppet.Call(kMarker);  // a call in progress is not interrupted
   engine.Await(What::kQuiesce);
+  // In the call in which REPORT would leave it.
+  puppet.AwaitIdle();
   EXPECT_EQ(0, control(1)) << "INTERRUPT";
   engine.HoldNow();
   EXPECT_EQ(0, control(0)) << "STOP of a stopped task";

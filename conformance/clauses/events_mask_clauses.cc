@@ -25,6 +25,12 @@ unsigned long InterestOnceItIs(unsigned long expected, utrace_task* task, Puppet
   return interest;
 }
 
+// A host may make the call anew in which the puppet waits, and report that: then a callback may be
+// running, and the mask is in force all the same [EVT-07].
+void SetExactly(TestEngine& engine, unsigned long events) {
+  ExpectOneOf(engine.SetEvents(events), {0, -EINPROGRESS});
+}
+
 }  // namespace
 
 // ---- EVT-01 ------------------------------------------------------------------------------------
@@ -34,15 +40,15 @@ CLAUSE_TEST(EVT_01, EveryMaskIsTakenExactly) {
   TestEngine engine;
   ASSERT_EQ(0, engine.AttachTid(puppet.tid()));
   for (int bit = 0; bit < UTRACE_EVENT_BITS; ++bit) {
-    ASSERT_EQ(0, engine.SetEvents(1UL << bit));
+    SetExactly(engine, 1UL << bit);
     EXPECT_EQ(1UL << bit, MaskOf(engine)) << EventNames(1UL << bit);
     const unsigned long others = UTRACE_EVENT_ALL & ~(1UL << bit);
-    ASSERT_EQ(0, engine.SetEvents(others));
+    SetExactly(engine, others);
     EXPECT_EQ(others, MaskOf(engine)) << EventNames(others);
   }
-  ASSERT_EQ(0, engine.SetEvents(UTRACE_EVENT_ALL));
+  SetExactly(engine, UTRACE_EVENT_ALL);
   EXPECT_EQ(UTRACE_EVENT_ALL, MaskOf(engine));
-  ASSERT_EQ(0, engine.SetEvents(0));
+  SetExactly(engine, 0);
   EXPECT_EQ(0UL, MaskOf(engine));
 }
 
@@ -79,7 +85,7 @@ CLAUSE_TEST(EVT_01, AnEngineBuildsOnItsOwnFlags) {
   ASSERT_EQ(0, engine.SetEvents(UTRACE_EVENT(SYSCALL_ENTRY)));
   EXPECT_EQ(0, engine.SetEvents(engine.get()->flags | UTRACE_EVENT(SYSCALL_EXIT)));
   EXPECT_EQ(UTRACE_EVENT_SYSCALL, MaskOf(engine));
-  EXPECT_EQ(0, engine.SetEvents(engine.get()->flags & ~UTRACE_EVENT(SYSCALL_ENTRY)));
+  SetExactly(engine, engine.get()->flags & ~UTRACE_EVENT(SYSCALL_ENTRY));
   EXPECT_EQ(UTRACE_EVENT(SYSCALL_EXIT), MaskOf(engine));
   puppet.Call(SYS_getppid);
   EXPECT_EQ(0, engine.CountSyscall(What::kSyscallEntry, SYS_getppid));
@@ -94,7 +100,7 @@ CLAUSE_TEST(EVT_01, ANewMaskReplacesTheOldOne) {
   puppet.Call(SYS_getppid);
   EXPECT_EQ(1, engine.CountSyscall(What::kSyscallEntry, SYS_getppid));
   EXPECT_EQ(0, engine.CountSyscall(What::kSyscallExit, SYS_getppid));
-  ASSERT_EQ(0, engine.SetEvents(UTRACE_EVENT(SYSCALL_EXIT)));
+  SetExactly(engine, UTRACE_EVENT(SYSCALL_EXIT));
   puppet.Call(SYS_getppid);
   EXPECT_EQ(1, engine.CountSyscall(What::kSyscallEntry, SYS_getppid));
   EXPECT_EQ(1, engine.CountSyscall(What::kSyscallExit, SYS_getppid));
@@ -110,7 +116,7 @@ CLAUSE_TEST(EVT_01, EnginesDoNotShareMasks) {
   ASSERT_EQ(0, second.SetEvents(UTRACE_EVENT(SYSCALL_EXIT)));
   EXPECT_EQ(UTRACE_EVENT(SYSCALL_ENTRY), MaskOf(first));
   EXPECT_EQ(UTRACE_EVENT(SYSCALL_EXIT), MaskOf(second));
-  ASSERT_EQ(0, second.SetEvents(0));
+  SetExactly(second, 0);
   EXPECT_EQ(UTRACE_EVENT(SYSCALL_ENTRY), MaskOf(first));
   puppet.Call(SYS_getppid);
   EXPECT_EQ(1, first.CountSyscall(What::kSyscallEntry, SYS_getppid));
@@ -302,7 +308,7 @@ CLAUSE_TEST(EVT_15, ItShrinksWhenAnEngineDropsEvents) {
   ASSERT_EQ(0, drops.Attach(task));
   ASSERT_EQ(0, keeps.SetEvents(UTRACE_EVENT(EXEC)));
   ASSERT_EQ(0, drops.SetEvents(UTRACE_EVENT_SYSCALL | UTRACE_EVENT(QUIESCE)));
-  ASSERT_EQ(0, drops.SetEvents(0));
+  SetExactly(drops, 0);
   const unsigned long left = UTRACE_EVENT(EXEC) | UTRACE_EVENT(REAP);
   EXPECT_EQ(left, InterestOnceItIs(left, task, puppet));
 }
