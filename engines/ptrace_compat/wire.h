@@ -74,7 +74,8 @@ struct PlainRequest {
 
 // Of the tracing program's arguments, `address` and `data` as they are. Where the request passes a
 // structure in, its bytes follow; where it passes one out, `out_size` says how many bytes there is room
-// for (arguments.h knows which is which).
+// for (arguments.h knows which is which). The reply's payload is what it fills; for one that passes a vector
+// in (kInVector) it is one uint64_t: the length that was taken. The word of PEEK* is the reply's result.
 struct PtraceRequest {
   RequestHeader header;
   int32_t request = 0;

@@ -1,0 +1,49 @@
+// Connection: one client's socket, which any thread sends on without waiting.
+#ifndef ENGINES_PTRACE_COMPAT_CONNECTION_H_
+#define ENGINES_PTRACE_COMPAT_CONNECTION_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "engines/ptrace_compat/watcher.h"
+#include "engines/ptrace_compat/wire.h"
+
+namespace utrace::ptrace_compat {
+
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  // Takes over `socket`; borrows `watcher`, which sends what the socket had no room for.
+  Connection(int socket, Watcher& watcher) : socket_(socket), watcher_(watcher) {}
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // Sends `reply`, whose size it sets, and `payload` behind it; never waits, loses nothing while the
+  // connection lives, keeps the order. Any thread.
+  void Send(wire::Reply reply, std::span<const std::byte> payload = {});
+  // Waits for a packet. It is valid until the next call; empty when the connection is over. One thread.
+  std::span<const std::byte> Receive();
+  // Ends the connection: Receive returns false. Any thread.
+  void ShutDown();
+
+ private:
+  bool TrySend(std::span<const std::byte> head, std::span<const std::byte> payload);
+  void SendWaiting();
+
+  const int socket_;
+  Watcher& watcher_;
+  std::vector<std::byte> received_;  // of the thread that receives
+  std::mutex mutex_;
+  // ---- Guarded by mutex_. ----
+  std::deque<std::vector<std::byte>> waiting_;
+  uint64_t watch_ = 0;
+};
+
+}  // namespace utrace::ptrace_compat
+
+#endif  // ENGINES_PTRACE_COMPAT_CONNECTION_H_
