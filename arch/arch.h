@@ -65,6 +65,16 @@ bool IsForeignAbi(const GeneralRegisters& regs);
 using ReadU64 = std::function<std::optional<uint64_t>(uint64_t address)>;
 std::optional<uint64_t> CloneFlags(const GeneralRegisters& regs, const ReadU64& read_u64);
 
+// ---- Requests of ptrace(2) that only this machine has, or numbers in its own way ------------------
+
+// What a request does to a stopped thread.
+enum class StateAccess : uint8_t {
+  kOther,    // none of this machine's, or it does more than read or change state
+  kReads,    // reads registers
+  kChanges,  // changes registers
+};
+StateAccess MachineRequest(long request);
+
 // ---- Signal handlers ----------------------------------------------------------------------------
 
 // The memory and the registers with which a task starts a handler, as the kernel would set them up.

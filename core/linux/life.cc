@@ -319,6 +319,10 @@ void LinuxTask::Die(bool replaced) {
 }
 
 void LinuxTask::OnZombie(const siginfo_t& info) {
+  {
+    const std::lock_guard lock(mutex_);
+    death_status_ = RawExitStatus(info);
+  }
   Die(false);
   Lane* const lane = Lane::Current();
   LinuxHost& host = LinuxHost::Get();

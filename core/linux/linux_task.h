@@ -73,6 +73,10 @@ class LinuxTask final : public HostTask {
   ssize_t WriteMemory(uint64_t address, const void* buffer, size_t size) override;
   int CurrentSyscall(utrace_current_syscall* call) override;
 
+  // ---- What the contract does not offer. Contracts: ptrace_requests.h ---------------------------
+  long StateRequest(long request, uint64_t address, void* data);
+  std::optional<int> DeathStatus();
+
   // ---- Called by the lane ------------------------------------------------------------------------
   void OnStop(int wait_code);
   void OnZombie(const siginfo_t& info);
@@ -260,6 +264,7 @@ class LinuxTask final : public HostTask {
   bool traced_ = false;
   bool retry_ = false;  // a newborn was let go unannounced: seize it anew
   Fd memory_;
+  std::optional<int> death_status_;
 };
 
 }  // namespace utrace::linux_host

@@ -10,6 +10,7 @@ LINUX_PARTS = [
     "linux_task",
     "pidfd_watcher",
     "proc",
+    "ptrace_requests",
     "registers",
     "restartable_calls",
     "signals",

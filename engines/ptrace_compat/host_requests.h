@@ -18,20 +18,31 @@ class HostRequests {
 
   // A ptrace request that reads or changes a stopped thread's state and lets it not run, made as it is
   // by whoever really traces the thread: registers, debug registers, signal mask, pending signals,
-  // filters. `address` and `data` are ptrace's; what `data` points to belongs to the caller. The task is
-  // at a safe point: in a callback for it, or inside an Examination; any thread. The request's result, or
-  // a negative errno; -EOPNOTSUPP where no kernel is behind the task.
+  // filters. `address` and `data` are the system call's (PEEK requests store their word at `data`,
+  // other than in glibc); what they point to belongs to the caller.
+  //
+  // The task is at a safe point: the caller is in a callback for it, or an engine holds it; no
+  // Examination is needed. Any thread; while another one makes a callback for the task, this waits for
+  // that to end, so that a tracer may ask as soon as the callback has told it of the stop. Not with a
+  // lock held that callbacks take.
+  //
+  // The request's result, or a negative errno: -EINVAL not at a safe point; -ESRCH dead, or killed
+  // meanwhile; -EIO a request that does more than this, PTRACE_SETSIGINFO (the engine changes the
+  // report's) and PTRACE_SETOPTIONS among them, or is unknown; -EOPNOTSUPP where no kernel is behind
+  // the task.
   virtual long Ptrace(TaskView task, int request, uint64_t address, void* data) = 0;
 
-  // In report_death: the wait status with which the thread died. Nullopt if an exec of another thread
-  // took its place, or if it is not known.
+  // The wait status with which the thread died: in report_death, and after that. Nullopt if an exec of
+  // another thread took its place, and for a leader that dies before its threads (DeathReport::signal
+  // is -2 then): its status is known when the last of them is dead, at the latest in report_reap.
   virtual std::optional<int> DeathStatus(TaskView task) = 0;
 
   // In report_syscall_entry: the SECCOMP_RET_DATA of the program's own filter that stopped this call
   // with SECCOMP_RET_TRACE; nullopt if none did.
   virtual std::optional<uint32_t> FilterData(TaskView task) = 0;
   // Whether system calls of `task` that its own filters want traced shall be reported as entries, although
-  // no engine asks for all. Any thread; borrowed by no engine: the caller counts.
+  // no engine asks for all. Any thread; borrowed by no engine: the caller counts. -EOPNOTSUPP where the
+  // host cannot.
   virtual int WantFiltered(TaskView task, bool wanted) = 0;
 };
 

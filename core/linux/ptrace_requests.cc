@@ -1,0 +1,86 @@
+#include "core/linux/ptrace_requests.h"
+
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "core/changes.h"
+#include "core/linux/linux_task.h"
+
+namespace utrace::linux_host {
+namespace {
+
+using arch::StateAccess;
+
+// Newer than glibc's header.
+constexpr long kGetSyscallUserDispatch = 0x4211;
+constexpr long kSetSyscallInfo = 0x4212;
+
+StateAccess AccessOf(long request) {
+  switch (request) {
+    case PTRACE_PEEKTEXT:
+    case PTRACE_PEEKDATA:
+    case PTRACE_POKETEXT:
+    case PTRACE_POKEDATA:
+    case PTRACE_PEEKUSER:
+    case PTRACE_GETREGSET:
+    case PTRACE_GETSIGINFO:
+    case PTRACE_GETEVENTMSG:
+    case PTRACE_PEEKSIGINFO:
+    case PTRACE_GETSIGMASK:
+    case PTRACE_SETSIGMASK:
+    case PTRACE_SECCOMP_GET_FILTER:
+    case PTRACE_SECCOMP_GET_METADATA:
+    case PTRACE_GET_SYSCALL_INFO:
+    case PTRACE_GET_RSEQ_CONFIGURATION:
+    case kGetSyscallUserDispatch:
+      return StateAccess::kReads;
+    case PTRACE_POKEUSER:
+    case PTRACE_SETREGSET:
+    case kSetSyscallInfo:
+      return StateAccess::kChanges;
+    default:
+      return arch::MachineRequest(request);
+  }
+}
+
+LinuxTask& HostOf(TaskView task) { return static_cast<LinuxTask&>(FromPublic(task.get())->host()); }
+
+}  // namespace
+
+long LinuxTask::StateRequest(long request, uint64_t address, void* data) {
+  const StateAccess access = AccessOf(request);
+  if (access == StateAccess::kOther) return -EIO;
+  Lane* const lane = lane_.load();
+  if (lane == nullptr) return Exists() ? -EINVAL : -ESRCH;
+  long result = 0;
+  lane->Call([&] {
+    // Only here: a callback that has just decided to hold the task is over now.
+    result = core_->CheckAccess();
+    if (result != 0) return;
+    if (access == StateAccess::kChanges) registers_valid_ = false;
+    result = syscall(SYS_ptrace, request, tid(), address, data);
+    if (result < 0) result = RequestError(-errno);
+  });
+  if (result < 0) return result;
+  if (access == StateAccess::kChanges) core_->NoteChanges(Bit(Changed::kRegisters));
+  if (request == PTRACE_POKETEXT || request == PTRACE_POKEDATA) {
+    core_->NoteChanges(Bit(Changed::kMemory));
+  }
+  return result;
+}
+
+std::optional<int> LinuxTask::DeathStatus() {
+  const std::lock_guard lock(mutex_);
+  return death_status_;
+}
+
+long PtraceStateRequest(TaskView task, long request, uint64_t address, void* data) {
+  return HostOf(task).StateRequest(request, address, data);
+}
+
+std::optional<int> DeathStatus(TaskView task) { return HostOf(task).DeathStatus(); }
+
+}  // namespace utrace::linux_host

@@ -1,0 +1,34 @@
+// What somebody who shows a task to others as ptrace(2) does needs of it beyond the contract. Not
+// for engines, who must run on any host.
+#ifndef CORE_LINUX_PTRACE_REQUESTS_H_
+#define CORE_LINUX_PTRACE_REQUESTS_H_
+
+#include <cstdint>
+#include <optional>
+
+#include "core/handles.h"
+
+namespace utrace::linux_host {
+
+// Makes a request of ptrace(2) that reads or changes the state of a stopped thread and nothing else:
+// registers, memory, signal mask, filters, what there is to know about its stop. `address` and `data`
+// are the system call's (where PEEK requests store their word at `data`, other than in glibc); what
+// they point to is the caller's. Gives the request's result, or a negative errno.
+//
+// Any thread. The task must be at a safe point: the caller is in a callback for it, or some engine
+// holds it stopped. While another thread makes a callback for it, this waits for that to end; so who
+// calls this must hold no lock that callbacks take.
+//
+// Errors: -EINVAL not at a safe point; -ESRCH dead, or killed meanwhile; -EIO a request that does more
+// or is not known (the host resumes, and keeps the options and the siginfo of its stops by itself);
+// and what the request itself fails with.
+long PtraceStateRequest(TaskView task, long request, uint64_t address, void* data);
+
+// The wait status with which the task died, in its death report and after that. Nullopt while that is
+// not known: it lives, another thread's exec took its place, or it is a leader that died before its
+// threads. Any thread.
+std::optional<int> DeathStatus(TaskView task);
+
+}  // namespace utrace::linux_host
+
+#endif  // CORE_LINUX_PTRACE_REQUESTS_H_

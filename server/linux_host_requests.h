@@ -1,0 +1,20 @@
+// What the emulation of ptrace asks of a host, answered by the host over live threads.
+#ifndef SERVER_LINUX_HOST_REQUESTS_H_
+#define SERVER_LINUX_HOST_REQUESTS_H_
+
+#include "engines/ptrace_compat/host_requests.h"
+
+namespace utrace::server {
+
+// Has no state of its own. The functions' contracts are those of the interface.
+class LinuxHostRequests final : public ptrace_compat::HostRequests {
+ public:
+  long Ptrace(TaskView task, int request, uint64_t address, void* data) override;
+  std::optional<int> DeathStatus(TaskView task) override;
+  std::optional<uint32_t> FilterData(TaskView task) override;
+  int WantFiltered(TaskView task, bool wanted) override;
+};
+
+}  // namespace utrace::server
+
+#endif  // SERVER_LINUX_HOST_REQUESTS_H_
