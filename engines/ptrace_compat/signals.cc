@@ -1,0 +1,157 @@
+// Signals on their way through the links of a task.
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "engines/ptrace_compat/tracee.h"
+
+namespace utrace::ptrace_compat {
+namespace {
+
+// si_code of a signal that a link had sent when it went on from the stop of a system call: the kernel lets
+// nobody send one as if it came from itself.
+constexpr int kSentCode = -0x5055;
+
+// What the machine says of a breakpoint instruction, and of a debug register.
+constexpr int kFromInstruction = SI_KERNEL;
+
+bool IsStep(const siginfo_t& info) {
+  return info.si_signo == SIGTRAP &&
+         (info.si_code == TRAP_TRACE || info.si_code == TRAP_BRANCH || info.si_code == TRAP_BRKPT);
+}
+
+// Whether the program lets the signal pass unnoticed, whatever engines say.
+bool IsIgnored(int signal, const utrace_sigaction& disposition) {
+  if (disposition.handler == UTRACE_SIG_IGN) return true;
+  if (disposition.handler != UTRACE_SIG_DFL) return false;
+  return signal == SIGCHLD || signal == SIGURG || signal == SIGWINCH || signal == SIGCONT;
+}
+
+}  // namespace
+
+// As the kernel does where a tracer puts another signal in the place of one.
+void Tracee::Replace(siginfo_t& info, int signal, const Tracer& tracer) {
+  info = siginfo_t{};
+  info.si_signo = signal;
+  info.si_code = SI_USER;
+  info.si_pid = tracer.process->pid;
+  info.si_uid = getuid();
+}
+
+// To the task itself, as a tracer does that goes on from the stop of a system call: it then comes to a
+// stop for it.
+void Tracee::SendSignal(int signal) const {
+  siginfo_t info{};
+  info.si_signo = signal;
+  info.si_code = kSentCode;
+  // Fails if the task is gone, or the user's queue of signals is full: then one without a siginfo.
+  if (syscall(SYS_rt_tgsigqueueinfo, task_.tgid(), task_.tid(), signal, &info) != 0) {
+    syscall(SYS_tgkill, task_.tgid(), task_.tid(), signal);
+  }
+}
+
+// The links that a SIGTRAP is for; nullopt for all. An empty set: for nobody, not even the program.
+std::optional<std::set<uint64_t>> Tracee::BelongsTo(const siginfo_t& info,
+                                                    std::optional<uint64_t> pc) const {
+  std::set<uint64_t> links;
+  if (info.si_signo != SIGTRAP) return std::nullopt;
+  if (IsStep(info)) {
+    for (const auto& link : links_) {
+      if (link->state == Link::State::kRunning && Steps(link->run)) links.insert(link->id);
+    }
+    // A step that nobody waits for any more must not kill the program.
+    if (links.empty() && !has_stepped_) return std::nullopt;
+    return links;
+  }
+  if (info.si_code == kFromInstruction && pc) {
+    const std::set<pid_t> owners = space_->OwnersAt(*pc - 1);
+    if (owners.empty()) return std::nullopt;
+    for (const auto& link : links_) {
+      if (owners.count(link->tracer->process->pid) != 0) links.insert(link->id);
+    }
+    return links;
+  }
+  if (info.si_code == TRAP_HWBKPT) {
+    for (const auto& link : links_) {
+      if (link->sets_debug_registers) links.insert(link->id);
+    }
+    if (!links.empty()) return links;
+  }
+  return std::nullopt;
+}
+
+SignalResult Tracee::OnSignal(SignalReport& report) {
+  if (!report.is_signal()) return AtReport(report);
+  std::optional<uint64_t> pc;
+  siginfo_t info = report.info();
+  if (info.si_signo == SIGTRAP && info.si_code == kFromInstruction) {
+    if (const auto found = report.machine().Pc()) pc = *found;
+  }
+  const Lock lock = Enter();
+  if (info.si_code == kSentCode) {
+    info.si_code = SI_KERNEL;
+    report.info() = info;
+  }
+  const bool dropped = report.signal_so_far() == SignalAction::kIgnore &&
+                       !IsIgnored(info.si_signo, *report.original());
+  if (dropped) return Wish();
+  const auto only = BelongsTo(info, pc);
+  if (only && IsStep(info) && step_runs_) {
+    step_runs_ = false;
+    if (links_.empty() && introduced_.empty()) {
+      world_.RemoveTracee(task_);
+      return SignalResult(SignalAction::kIgnore).With(Action::kDetach);
+    }
+  }
+  if (only && only->empty()) return SignalResult(SignalAction::kIgnore).With(Wish());
+  Occurrence occurrence;
+  if (only) occurrence.only = *only;
+  occurrence.stop.kind = Stop::Kind::kSignal;
+  occurrence.stop.code = info.si_signo;
+  occurrence.stop.has_info = true;
+  occurrence.stop.info = info;
+  if (!AnyWants(occurrence)) return Wish();
+  occurrences_.push_back(occurrence);
+  Advance();
+  return SignalResult(SignalAction::kIgnore).With(Wish());
+}
+
+// No signal was dequeued: somebody asked for a report, or a handler was set up.
+SignalResult Tracee::AtReport(SignalReport& report) {
+  const Lock lock = Enter();
+  if (report.signal_so_far() == SignalAction::kHandler) {
+    Occurrence occurrence;
+    occurrence.kind = Occurrence::Kind::kHandler;
+    occurrence.stop.code = SIGTRAP;
+    occurrence.stop.has_info = true;
+    occurrence.stop.info = TrapInfo(SIGTRAP);
+    if (AnyWants(occurrence)) occurrences_.push_back(occurrence);
+  }
+  EnterOwn();
+  Advance();
+  if (Busy() || introduced_.empty()) {
+    if (links_.empty() && introduced_.empty() && !step_runs_) {
+      world_.RemoveTracee(task_);
+      return Action::kDetach;
+    }
+    return Wish();
+  }
+  if (report.signal_so_far() != SignalAction::kReport) {
+    // Another engine introduces one, or a handler has just been entered: ours comes next.
+    Control(UTRACE_INTERRUPT);
+    return Wish();
+  }
+  report.info() = introduced_.front();
+  introduced_.pop_front();
+  if (!introduced_.empty()) {
+    Control(UTRACE_INTERRUPT);
+  } else if (links_.empty() && !step_runs_) {
+    world_.RemoveTracee(task_);
+    return SignalResult(SignalAction::kDeliver).With(Action::kDetach);
+  }
+  return SignalResult(SignalAction::kDeliver).With(Wish());
+}
+
+}  // namespace utrace::ptrace_compat

@@ -1,0 +1,380 @@
+// The passage of occurrences through the links of a task, and what the task does next.
+#include "engines/ptrace_compat/tracee.h"
+
+#include <linux/ptrace.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+namespace utrace::ptrace_compat {
+
+Tracee::Tracee(World& world, TaskView task, std::shared_ptr<AddressSpace> space)
+    : world_(world), task_(TaskRef::Share(task)), space_(std::move(space)) {}
+
+Tracee::~Tracee() = default;
+
+Status Tracee::Attach(uint32_t options) {
+  {
+    const Lock lock(world_.mutex);
+    events_ = Wanted(options);
+  }
+  Result<Attachment> attachment =
+      Attachment::Attach(task_.view(), shared_from_this(), Events(events_));
+  if (!attachment) return attachment.status();
+  handle_ = attachment->handle();
+  // It ends by control, and needs no object.
+  attachment->Leave();
+  return Status();
+}
+
+void Tracee::Abandon() { (void)Control(UTRACE_DETACH); }
+
+int Tracee::Control(enum utrace_resume_action action) const {
+  return utrace_control(task_.get(), handle_.get(), action);
+}
+
+Lock Tracee::Enter() {
+  Lock lock(world_.mutex);
+  ++callbacks_;
+  return lock;
+}
+
+void Tracee::Settle(Lock& lock) {
+  for (;;) {
+    const uint64_t before = callbacks_;
+    lock.unlock();
+    while (utrace_barrier(task_.get(), handle_.get()) == -UTRACE_ERESTARTSYS) {
+    }
+    lock.lock();
+    if (callbacks_ == before) return;
+  }
+}
+
+int Tracee::Prepare(Lock& lock, Link& link) {
+  if (!link.is_stopped()) return -ESRCH;
+  // The callback that told of the stop holds the task where it is; others, at the next safe point.
+  const bool there = !link.stop.own && link.stop.kind != Stop::Kind::kOther;
+  if (link.prepared || there) return 0;
+  const uint64_t number = link.event_number;
+  Settle(lock);
+  lock.unlock();
+  utrace_examiner examiner{};
+  const int status = utrace_prepare_examine(task_.get(), handle_.get(), &examiner);
+  lock.lock();
+  // Killed, it is in another stop, or in none.
+  if (status != 0 || !link.is_stopped() || link.event_number != number) return -ESRCH;
+  link.prepared = true;
+  return 0;
+}
+
+// ---- What is wanted -------------------------------------------------------------------------------
+
+unsigned long Tracee::Wanted(uint32_t options) const {
+  unsigned long events = UTRACE_EVENT(QUIESCE) | UTRACE_EVENT_SIGNAL_ALL | UTRACE_EVENT(JCTL) |
+                         UTRACE_EVENT(EXEC) | UTRACE_EVENT(DEATH) | UTRACE_EVENT(REAP);
+  // No wait tells how a leader ended that dies before its threads: this does.
+  if (task_.tid() == task_.tgid()) events |= UTRACE_EVENT(EXIT);
+  for (const auto& link : links_) {
+    options |= link->options;
+    if (StopsAtEntry(link->run)) events |= UTRACE_EVENT_SYSCALL;
+  }
+  constexpr uint32_t kChildren =
+      PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEVFORKDONE;
+  if ((options & kChildren) != 0) events |= UTRACE_EVENT(CLONE);
+  if ((options & PTRACE_O_TRACEEXIT) != 0) events |= UTRACE_EVENT(EXIT);
+  if (sees_exit_) events |= UTRACE_EVENT(SYSCALL_EXIT);
+  return events;
+}
+
+// Of a task that runs no user code before this returns: never waits then.
+void Tracee::SetEventsOfHeld() {
+  const unsigned long wanted = Wanted(0);
+  if (wanted == events_) return;
+  // Fails only for a task that is dead.
+  utrace_set_events(task_.get(), handle_.get(), wanted);
+  events_ = wanted;
+}
+
+void Tracee::ChooseEvents(Lock& lock) {
+  for (;;) {
+    const unsigned long wanted = Wanted(0);
+    if (wanted == events_) return;
+    lock.unlock();
+    // If it runs, this may wait for its lane, which may wait for the lock.
+    utrace_set_events(task_.get(), handle_.get(), wanted);
+    lock.lock();
+    events_ = wanted;
+  }
+}
+
+bool Tracee::Busy() const {
+  if (!occurrences_.empty()) return true;
+  return std::any_of(links_.begin(), links_.end(), [this](const auto& link) {
+    // A listening link keeps a task that nothing else keeps.
+    return link->is_stopped() || (link->state == Link::State::kListening && group_stop_ == 0);
+  });
+}
+
+Action Tracee::Wish() const {
+  if (Busy()) return Action::kStop;
+  Action action = Action::kResume;
+  for (const auto& link : links_) {
+    if (link->state != Link::State::kRunning || !Steps(link->run)) continue;
+    if (link->run != Run::kBlockStep) return Action::kSingleStep;
+    action = Action::kBlockStep;
+  }
+  return action;
+}
+
+bool Tracee::Wants(const Occurrence& occurrence, const Link& link) const {
+  if (link.state != Link::State::kRunning) return false;
+  if (!occurrence.only.empty() && occurrence.only.count(link.id) == 0) return false;
+  switch (occurrence.kind) {
+    case Occurrence::Kind::kSignal:
+      return true;
+    case Occurrence::Kind::kEntry:
+      return StopsAtEntry(link.run);
+    case Occurrence::Kind::kExit:
+      return link.run == Run::kSyscall;
+    case Occurrence::Kind::kEvent:
+      return (link.options & occurrence.option) != 0;
+    case Occurrence::Kind::kHandler:
+      return Steps(link.run);
+  }
+  return false;
+}
+
+bool Tracee::AnyWants(const Occurrence& occurrence) const {
+  return std::any_of(links_.begin(), links_.end(),
+                     [&](const auto& link) { return Wants(occurrence, *link); });
+}
+
+// ---- Passage ----------------------------------------------------------------------------------------
+
+void Tracee::EnterStop(Link& link, const Stop& stop) {
+  link.stop = stop;
+  link.state = Link::State::kStopped;
+  link.prepared = false;
+  if (stop.kind == Stop::Kind::kSyscall && (link.options & PTRACE_O_TRACESYSGOOD) != 0) {
+    link.stop.code = SIGTRAP | 0x80;
+    link.stop.info.si_code = link.stop.code;
+  }
+  world_.Tell(link, link.stop.code << 8 | 0x7f);
+}
+
+// The task is held, or about to be: links may come to stops of their own.
+void Tracee::EnterOwn() {
+  for (const auto& link : links_) {
+    const bool free =
+        link->state == Link::State::kRunning || link->state == Link::State::kListening;
+    if (!free || link->own.empty()) continue;
+    Stop stop = link->own.front();
+    link->own.pop_front();
+    stop.own = true;
+    EnterStop(*link, stop);
+  }
+}
+
+// Brings occurrences through the links, until a link stops.
+void Tracee::Advance() {
+  while (!occurrences_.empty()) {
+    Occurrence& occurrence = occurrences_.front();
+    if (occurrence.at != nullptr) return;
+    const auto next = std::find_if(links_.begin(), links_.end(),
+                                   [&](const auto& link) { return link->id > occurrence.last; });
+    if (next == links_.end()) {
+      const bool stays = occurrence.kind == Occurrence::Kind::kSignal && occurrence.only.empty();
+      if (stays) introduced_.push_back(occurrence.stop.info);
+      occurrences_.pop_front();
+      continue;
+    }
+    Link& link = **next;
+    // In a stop of its own; asked again when it goes on.
+    if (link.is_stopped()) return;
+    occurrence.last = link.id;
+    if (!Wants(occurrence, link)) continue;
+    occurrence.at = &link;
+    EnterStop(link, occurrence.stop);
+    // The next link may find another state.
+    occurrence.stop.syscall_info_size = 0;
+    return;
+  }
+}
+
+// What becomes of the stop that the link leaves.
+void Tracee::GoOn(Link& link, int signal) {
+  Stop& stop = link.stop;
+  const bool first = !occurrences_.empty() && occurrences_.front().at == &link;
+  if (first) occurrences_.front().at = nullptr;
+  if (stop.kind == Stop::Kind::kSyscall && signal != 0) SendSignal(signal);
+  if (stop.kind != Stop::Kind::kSignal) return;
+  if (signal == 0) {
+    if (first) occurrences_.pop_front();
+    return;
+  }
+  if (stop.info.si_signo != signal) Replace(stop.info, signal, *link.tracer);
+  if (!first) {
+    // Made for this link alone; now it is a signal for those behind it as well.
+    Occurrence made;
+    made.last = link.id;
+    occurrences_.push_back(made);
+  }
+  Occurrence& occurrence = first ? occurrences_.front() : occurrences_.back();
+  occurrence.only.clear();
+  occurrence.stop.kind = Stop::Kind::kSignal;
+  occurrence.stop.code = signal;
+  occurrence.stop.has_info = true;
+  occurrence.stop.info = stop.info;
+}
+
+void Tracee::Resume(Link& link, Run run, int signal) {
+  GoOn(link, signal);
+  link.state = Link::State::kRunning;
+  link.run = run;
+  link.unreported = false;
+  if (Steps(run)) has_stepped_ = true;
+  // The task is still held.
+  EnterOwn();
+  Advance();
+  LetGo();
+}
+
+void Tracee::Listen(Link& link) {
+  link.state = Link::State::kListening;
+  link.unreported = false;
+  if (!occurrences_.empty() && occurrences_.front().at == &link) occurrences_.front().at = nullptr;
+  EnterOwn();
+  Advance();
+  LetGo();
+}
+
+// If nothing keeps the task any longer.
+void Tracee::LetGo() {
+  if (dead_ || Busy()) return;
+  if (links_.empty() && introduced_.empty() && !step_runs_) {
+    LeaveTask();
+    return;
+  }
+  SetEventsOfHeld();
+  // Fails only for a task that is dead.
+  if (!introduced_.empty()) {
+    Control(UTRACE_INTERRUPT);
+  } else if (Control(static_cast<enum utrace_resume_action>(Wish())) == -EOPNOTSUPP) {
+    Control(UTRACE_RESUME);
+  }
+}
+
+void Tracee::LeaveTask() {
+  world_.RemoveTracee(task_);
+  Control(UTRACE_DETACH);
+}
+
+// ---- Links --------------------------------------------------------------------------------------------
+
+void Tracee::Add(const std::shared_ptr<Link>& link) { links_.push_back(link); }
+
+void Tracee::Approach(Lock& lock) {
+  if (Busy()) {
+    EnterOwn();
+    return;
+  }
+  lock.unlock();
+  // If it runs, these may wait for its lane, which may wait for the lock.
+  const bool stopped = Control(UTRACE_STOP) == 0;
+  if (!stopped) Control(UTRACE_INTERRUPT);
+  lock.lock();
+  if (!stopped || dead_) return;
+  // It was held by others, or by job control. Now for certain, and by us.
+  if (!Busy() && Control(UTRACE_STOP) != 0) {
+    Control(UTRACE_INTERRUPT);
+    return;
+  }
+  EnterOwn();
+  LetGo();
+}
+
+void Tracee::Interrupt(Lock& lock, Link& link) {
+  const bool asked = std::any_of(link.own.begin(), link.own.end(),
+                                 [](const Stop& stop) { return stop.is_event_stop(); });
+  if (!asked) {
+    Stop stop;
+    stop.code = EventCode(kEventStop, group_stop_ != 0 ? group_stop_ : SIGTRAP);
+    stop.has_info = true;
+    stop.info = TrapInfo(stop.code);
+    stop.info.si_signo = stop.code & 0x7f;
+    link.own.push_back(stop);
+  }
+  // Where it is stopped already, that comes when it goes on.
+  if (!link.is_stopped()) Approach(lock);
+}
+
+void Tracee::FoundStopped() { group_stop_ = SIGSTOP; }
+
+bool Tracee::SpaceIsUsedBy(pid_t tracer) const {
+  for (const auto& tracee : world_.TraceesOf(task_.tgid())) {
+    if (tracee->space_ != space_) continue;
+    for (const auto& link : tracee->links_) {
+      if (link->tracer->process->pid == tracer) return true;
+    }
+  }
+  return false;
+}
+
+void Tracee::Leave(Link& link, int signal) {
+  const pid_t tracer = link.tracer->process->pid;
+  const bool was_running = link.state == Link::State::kRunning;
+  if (was_running && Steps(link.run) && !Busy()) step_runs_ = true;
+  if (!was_running) GoOn(link, signal);
+  const auto found = std::find_if(links_.begin(), links_.end(),
+                                  [&](const auto& held) { return held.get() == &link; });
+  const std::shared_ptr<Link> kept = *found;
+  links_.erase(found);
+  link.state = Link::State::kGone;
+  world_.Drop(link);
+  link.tracee = nullptr;
+  if (!SpaceIsUsedBy(tracer)) space_->Forget(tracer);
+  if (dead_) return;
+  if (!was_running) {
+    EnterOwn();
+    Advance();
+  } else if (!links_.empty()) {
+    return;
+  }
+  LetGo();
+}
+
+void Tracee::LeaveUnasked(Lock& lock, Link& link) {
+  int signal = 0;
+  if (link.is_stopped() && link.stop.kind == Stop::Kind::kSignal && !link.stop.own) {
+    signal = link.stop.info.si_signo;
+  }
+  if (signal == SIGTRAP) {
+    // It was the tracer's affair, and would kill the program.
+    signal = 0;
+    const bool at_breakpoint = link.stop.info.si_code == SI_KERNEL;
+    if (at_breakpoint && Prepare(lock, link) == 0) {
+      lock.unlock();
+      StepBackFromBreakpoint(link.tracer->process->pid);
+      lock.lock();
+      if (!link.is_alive()) return;
+    }
+  }
+  Leave(link, signal);
+}
+
+// The instruction that was there is to be run.
+void Tracee::StepBackFromBreakpoint(pid_t tracer) {
+  std::shared_ptr<AddressSpace> space;
+  {
+    const Lock lock(world_.mutex);
+    space = space_;
+  }
+  const Machine machine(task_.view());
+  const auto pc = machine.Pc();
+  if (!pc || space->OwnersAt(*pc - 1).count(tracer) == 0) return;
+  // Fails only for a task that was killed.
+  (void)machine.SetPc(*pc - 1);
+}
+
+}  // namespace utrace::ptrace_compat

@@ -1,0 +1,155 @@
+// Tracee: the engine on one task that all its tracers share.
+#ifndef ENGINES_PTRACE_COMPAT_TRACEE_H_
+#define ENGINES_PTRACE_COMPAT_TRACEE_H_
+
+#include <sys/types.h>
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/engine.h"
+#include "engines/ptrace_compat/address_space.h"
+#include "engines/ptrace_compat/link.h"
+#include "engines/ptrace_compat/world.h"
+
+namespace utrace::ptrace_compat {
+
+class Tracee final : public Engine, public std::enable_shared_from_this<Tracee> {
+ public:
+  // Of `task`, whose memory `space` is; no engine of it yet.
+  Tracee(World& world, TaskView task, std::shared_ptr<AddressSpace> space);
+  ~Tracee() override;
+
+  // Puts the engine on its task, for links with `options` between them. Without World::mutex, once. Errors as
+  // Attachment::Attach.
+  Status Attach(uint32_t options);
+  // Takes it off again, where nobody has come to use it. Without World::mutex.
+  void Abandon();
+
+  // All threads of the process that it led, and that it was dead before, are dead. Without World::mutex.
+  void GroupIsDead();
+
+  // ---- With World::mutex. It is given up for a moment where it is a parameter. ----
+
+  // A link that has just been made.
+  void Add(const std::shared_ptr<Link>& link);
+  // Lets links come to the stops in their `own`, soon.
+  void Approach(Lock& lock);
+  // Waits until the results of all callbacks that took the lock are in force. Before anything that lets the
+  // task go on: else the result, a stop, would come after it.
+  void Settle(Lock& lock);
+  // A stopped link goes on; settled. `signal` is valid, or zero.
+  void Resume(Link& link, Run run, int signal);
+  // PTRACE_LISTEN, in a stop that allows it; settled.
+  void Listen(Link& link);
+  // PTRACE_INTERRUPT.
+  void Interrupt(Lock& lock, Link& link);
+  // The link's tracer leaves it, with `signal` where it is stopped; settled.
+  void Leave(Link& link, int signal);
+  // The same where the link's tracer has ended: what its stop was for does no harm.
+  void LeaveUnasked(Lock& lock, Link& link);
+  // Takes the engine off if it has no link.
+  void LeaveIfUnused() { LetGo(); }
+  // Makes the machine state of the task, which `link` holds, accessible. Zero, or -ESRCH.
+  int Prepare(Lock& lock, Link& link);
+  // Asks for the events that the links want by now. Any state of the task.
+  void ChooseEvents(Lock& lock);
+  // The task was found in a job control stop when it was attached to.
+  void FoundStopped();
+  bool dead() const { return dead_; }
+  int group_stop() const { return group_stop_; }
+  static Stop GroupStop(const Link& link, int signal);
+  static Stop AttachStop();
+
+  TaskView task() const { return task_; }
+  const std::shared_ptr<AddressSpace>& space() const { return space_; }
+  const std::vector<std::shared_ptr<Link>>& links() const { return links_; }
+
+  // ---- Engine ----
+  std::string Name() const override { return "ptrace_compat"; }
+  Action OnQuiesce(QuiesceReport& report) override;
+  SignalResult OnSignal(SignalReport& report) override;
+  Action OnClone(CloneReport& report) override;
+  Action OnJctl(JctlReport& report) override;
+  Action OnExec(ExecReport& report) override;
+  SyscallResult OnSyscallEntry(SyscallEntry& report) override;
+  Action OnSyscallExit(SyscallExit& report) override;
+  Action OnExit(ExitReport& report) override;
+  Action OnDeath(DeathReport& report) override;
+  void OnReap(ReapReport& report) override;
+
+ private:
+  // Something that visits the links in order.
+  struct Occurrence {
+    enum class Kind : uint8_t { kSignal, kEntry, kExit, kEvent, kHandler };
+    Kind kind = Kind::kSignal;
+    Stop stop;                 // what a link comes to
+    uint32_t option = 0;       // of an event: the option that asks for it
+    std::set<uint64_t> only;   // if not empty, the links that it visits
+    uint64_t last = 0;         // the last link that was asked
+    const Link* at = nullptr;  // the link that is in it
+  };
+
+  // tracee.cc
+  Lock Enter();
+  bool Busy() const;
+  Action Wish() const;
+  bool Wants(const Occurrence& occurrence, const Link& link) const;
+  bool AnyWants(const Occurrence& occurrence) const;
+  void EnterStop(Link& link, const Stop& stop);
+  void EnterOwn();
+  void Advance();
+  void GoOn(Link& link, int signal);
+  void LetGo();
+  void LeaveTask();
+  void StepBackFromBreakpoint(pid_t tracer);
+  int Control(enum utrace_resume_action action) const;
+  void SetEventsOfHeld();
+  unsigned long Wanted(uint32_t options) const;
+  bool SpaceIsUsedBy(pid_t tracer) const;
+
+  // events.cc
+  void Dissolve();
+  Occurrence EventOccurrence(int event, uint64_t message) const;
+  Occurrence SyscallOccurrence(bool entry) const;
+  siginfo_t TrapInfo(int code) const;
+  void NoteSyscallInfo(TaskView task, Stop& stop) const;
+  std::shared_ptr<Tracee> Follow(CloneReport& report, uint32_t options);
+  void TellOfDeath(int status);
+
+  // signals.cc
+  void SendSignal(int signal) const;
+  std::optional<std::set<uint64_t>> BelongsTo(const siginfo_t& info,
+                                              std::optional<uint64_t> pc) const;
+  SignalResult AtReport(SignalReport& report);
+  static void Replace(siginfo_t& info, int signal, const Tracer& tracer);
+
+  World& world_;
+  const TaskRef task_;
+  EngineRef handle_;  // set by Attach
+
+  // ---- Guarded by World::mutex. ----
+  std::shared_ptr<AddressSpace> space_;
+  std::vector<std::shared_ptr<Link>> links_;  // in order of attachment
+  std::deque<Occurrence> occurrences_;        // the first is on its way
+  std::deque<siginfo_t> introduced_;          // signals for the program, after all links
+  std::set<uint64_t> exec_traps_;             // links that the SIGTRAP of an exec is for
+  std::optional<uint64_t> vfork_child_;       // whose parent's call is about to end
+  uint64_t callbacks_ = 0;                    // that took the lock
+  unsigned long events_ = 0;
+  bool sees_exit_ = false;    // the end of the present call must be seen
+  bool has_stepped_ = false;  // some link asked for a step at some time
+  bool step_runs_ = false;    // who asked for the step under way has left
+  bool dead_ = false;
+  int group_stop_ = 0;          // the signal of the job control stop that it is in
+  bool emulates_call_ = false;  // the present call shall not run
+  int exit_status_ = 0;
+};
+
+}  // namespace utrace::ptrace_compat
+
+#endif  // ENGINES_PTRACE_COMPAT_TRACEE_H_
