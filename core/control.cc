@@ -58,6 +58,26 @@ int Task::SetEvents(EngineObject& engine, unsigned long events) {
   return result;
 }
 
+int Task::WantCalls(EngineObject& engine, CallsWanted wanted) {
+  bool changed = false;
+  unsigned long interest = 0;
+  {
+    MutexLock lock(mutex_);
+    if (life_ >= Life::kReaping || engine.state != EngineObject::State::kAttached) return -ESRCH;
+    const unsigned long before = InterestLocked();
+    engine.calls_wanted = wanted;
+    interest = InterestLocked();
+    changed = interest != before;
+  }
+  if (changed) host_->InterestChanged(interest);
+  return 0;
+}
+
+Status WantCalls(const EngineRef& engine, CallsWanted wanted) {
+  EngineObject* object = FromPublic(engine.get());
+  return Status(object->task->WantCalls(*object, wanted));
+}
+
 int Task::Control(EngineObject& engine, unsigned action) {
   if (action > UTRACE_DETACH) return -EINVAL;
   int result = 0;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "core/calls_wanted.h"
 #include "core/changes.h"
 #include "core/owner.h"
 #include "core/sync.h"
@@ -55,6 +56,7 @@ struct EngineObject : utrace_engine {
   bool stop_during_callback = false;
   // set_events said -EINPROGRESS about the callback that runs now [EVT-12].
   bool cleared_during_callback = false;
+  CallsWanted calls_wanted;
   ChangeCounts counts;
   uint64_t overruled_in = 0;  // the last pass in which it was
 

@@ -301,16 +301,17 @@ SignalEffect Task::OnHandler() {
 
 // ---- Events ----------------------------------------------------------------------------------------
 
-EntryVerdict Task::OnSyscallEntry(bool resumed) {
+EntryVerdict Task::OnSyscallEntry(Entry entry) {
+  bool report = entry != Entry::kHeld;
+  bool resumed = entry != Entry::kNew;
   {
     MutexLock lock(mutex_);
-    if (!resumed) {
+    if (report) {
       at_entry_ = true;
       repeat_entry_ = false;
       abort_entry_ = false;
     }
   }
-  bool report = !resumed;
   for (;;) {
     {
       MutexLock lock(mutex_);

@@ -60,8 +60,14 @@ unsigned long Task::InterestLocked() const {
       if (engine->state == EngineObject::State::kDetached) continue;
       any = true;
       interest |= engine->flags;
-      const bool named = engine->owner != nullptr && engine->owner->wants_named_calls_only();
-      if (!named && (engine->flags & UTRACE_EVENT_SYSCALL) != 0) interest |= kEveryCall;
+      const CallsWanted& wanted = engine->calls_wanted;
+      if (wanted.all && (engine->flags & UTRACE_EVENT_SYSCALL) != 0) {
+        const bool named = engine->owner != nullptr && engine->owner->wants_named_calls_only();
+        interest |= named ? kNamedCalls : kEveryCall;
+      }
+      if (wanted.filtered && (engine->flags & UTRACE_EVENT(SYSCALL_ENTRY)) != 0) {
+        interest |= kFilteredCalls;
+      }
     }
   }
   return any ? interest | kAttached : 0;

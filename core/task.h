@@ -26,6 +26,7 @@
 #include <string>
 #include <vector>
 
+#include "core/calls_wanted.h"
 #include "core/engine_object.h"
 #include "core/host.h"
 #include "core/sync.h"
@@ -45,6 +46,13 @@ struct Verdict {
   bool hold = false;
   // Bring it to Task::OnUserReturn before it runs user code: a report or a stop is due there.
   bool due = false;
+};
+
+// Why the entry of a system call is told of.
+enum class Entry : uint8_t {
+  kNew,   // the call is about to run
+  kHeld,  // it was reported, and held: is it to be reported again?
+  kAgain,  // it was reported; now more is known of it, and it is reported again as UTRACE_SYSCALL_RESUMED
 };
 
 struct EntryVerdict : Verdict {
@@ -119,6 +127,8 @@ class Task final : public utrace_task {
                        std::string* error);
   int SetEvents(EngineObject& engine, unsigned long events);
   int Control(EngineObject& engine, unsigned action);
+  // Contract: calls_wanted.h.
+  int WantCalls(EngineObject& engine, CallsWanted wanted);
   int Barrier(EngineObject& engine);
   int PrepareExamine(EngineObject& engine, utrace_examiner& examiner);
   int FinishExamine(EngineObject& engine, const utrace_examiner& examiner);
@@ -135,9 +145,7 @@ class Task final : public utrace_task {
 
   // ---- Host, task path ------------------------------------------------------------------------
 
-  // `resumed`: the call was reported before, and held; asks whether it is to be reported again, then
-  // as OnSyscallEntry(false).
-  EntryVerdict OnSyscallEntry(bool resumed);
+  EntryVerdict OnSyscallEntry(Entry entry);
   // Followed by OnUserReturn.
   void OnSyscallExit();
   // `child` is registered and has run no user code. `waits` for vfork: the parent is held here.
@@ -163,7 +171,7 @@ class Task final : public utrace_task {
   // About to return to user mode.
   UserVerdict OnUserReturn() { return SafePoint(true); }
   // The host was asked to wake a held task. hold: someone holds it again. Otherwise the host goes on
-  // from where it was held: OnSyscallEntry(true), OnUserReturn, or just on its way.
+  // from where it was held: OnSyscallEntry(Entry::kHeld), OnUserReturn, or just on its way.
   Verdict OnWake();
   // A held task turned out to run: SIGKILL woke it.
   void OnKilledInStop();
@@ -172,10 +180,13 @@ class Task final : public utrace_task {
 
   // ---- Host, any thread -----------------------------------------------------------------------
 
-  // What the engines asked for; zero if none is attached, else with kAttached, and with kEveryCall if
-  // an engine that wants events of system calls wants them of all (Owner::WantNamedCallsOnly).
+  // What the engines asked for; zero if none is attached, else with kAttached, and of those that want
+  // events of system calls: whether some want all of them, some those that their command's filter names
+  // (Owner::WantNamedCallsOnly), some those that the program's own filters want traced (calls_wanted.h).
   static constexpr unsigned long kAttached = 1UL << UTRACE_EVENT_BITS;
   static constexpr unsigned long kEveryCall = kAttached << 1;
+  static constexpr unsigned long kNamedCalls = kAttached << 2;
+  static constexpr unsigned long kFilteredCalls = kAttached << 3;
   unsigned long HostInterest();
 
   // Adopted: whether engines may come without Adopt. TryRelease makes it false unless an engine is

@@ -1,7 +1,5 @@
 #include "server/linux_host_requests.h"
 
-#include <cerrno>
-
 #include "core/linux/ptrace_requests.h"
 
 namespace utrace::server {
@@ -14,8 +12,8 @@ std::optional<int> LinuxHostRequests::DeathStatus(TaskView task) {
   return linux_host::DeathStatus(task);
 }
 
-// The host does not report such calls yet.
-std::optional<uint32_t> LinuxHostRequests::FilterData(TaskView /*task*/) { return std::nullopt; }
-int LinuxHostRequests::WantFiltered(TaskView /*task*/, bool /*wanted*/) { return -EOPNOTSUPP; }
+std::optional<uint32_t> LinuxHostRequests::FilterData(TaskView task) {
+  return linux_host::FilterData(task);
+}
 
 }  // namespace utrace::server

@@ -12,7 +12,6 @@ class LinuxHostRequests final : public ptrace_compat::HostRequests {
   long Ptrace(TaskView task, int request, uint64_t address, void* data) override;
   std::optional<int> DeathStatus(TaskView task) override;
   std::optional<uint32_t> FilterData(TaskView task) override;
-  int WantFiltered(TaskView task, bool wanted) override;
 };
 
 }  // namespace utrace::server

@@ -23,7 +23,7 @@ constexpr unsigned long kOptionEvents =
 
 // The interest that a running task's kernel settings must serve.
 unsigned long Needed(unsigned long interest) {
-  return interest & (kOptionEvents | UTRACE_EVENT_SYSCALL);
+  return interest & (kOptionEvents | UTRACE_EVENT_SYSCALL | Task::kFilteredCalls);
 }
 
 // The kernel names the tracing thread; zero if it is gone.
@@ -305,13 +305,15 @@ unsigned long LinuxTask::KernelOptions(unsigned long interest) const {
   // only while an engine wants to know: it may come to want it too late to stop the task for this.
   if (tid() == tgid_) options |= PTRACE_O_TRACEEXIT;
   // Without it the kernel fails the calls that the filter names.
-  if (filtered()) options |= PTRACE_O_TRACESECCOMP;
+  if (filtered() || (interest & Task::kFilteredCalls) != 0) options |= PTRACE_O_TRACESECCOMP;
   return options;
 }
 
-// Whether it is a filter that stops the task for the calls that engines named, and nobody wants others.
+// Whether it is filters that stop the task for the calls that engines named, and nobody wants others.
 bool LinuxTask::FilterIsEnough(unsigned long interest) const {
-  return filtered() && (interest & Task::kEveryCall) == 0;
+  if ((interest & Task::kEveryCall) != 0) return false;
+  if (filtered()) return true;
+  return (interest & Task::kNamedCalls) == 0 && (interest & UTRACE_EVENT_SYSCALL) != 0;
 }
 
 // What it must be stopped for by our doing.

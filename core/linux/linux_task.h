@@ -76,6 +76,7 @@ class LinuxTask final : public HostTask {
   // ---- What the contract does not offer. Contracts: ptrace_requests.h ---------------------------
   long StateRequest(long request, uint64_t address, void* data);
   std::optional<int> DeathStatus();
+  std::optional<uint32_t> FilterData();
 
   // ---- Called by the lane ------------------------------------------------------------------------
   void OnStop(int wait_code);
@@ -131,7 +132,7 @@ class LinuxTask final : public HostTask {
 
   // stops.cc
   void AtSyscall();
-  void AtEntry(bool resumed);
+  void AtEntry(Entry entry);
   void AtFilter();
   void AtSyscallExit();
   void AtTrap();
@@ -225,10 +226,11 @@ class LinuxTask final : public HostTask {
   bool at_syscall_stop_ = false;      // the present stop is one of a system call
   bool syscalls_stop_ = false;        // resumed such that the next syscall stops
   bool at_filter_ = false;            // the present stop is one that a filter made
-  bool entry_reported_ = false;       // of the call whose exit stops
-  bool finish_call_ = false;          // a report waits for the end of the call [CTL-22]
-  bool newborn_ = false;              // its first stop is to come
-  bool job_reported_ = false;         // in a job control stop that the core knows of
+  std::optional<uint32_t> filter_data_;  // the present stop is one of a filter of the program's own
+  bool entry_reported_ = false;          // of the call whose exit stops
+  bool finish_call_ = false;             // a report waits for the end of the call [CTL-22]
+  bool newborn_ = false;                 // its first stop is to come
+  bool job_reported_ = false;            // in a job control stop that the core knows of
   bool exit_reported_ = false;
   std::optional<long> exit_call_;  // its number, while the task is at the entry of its own exit
   bool death_reported_ = false;

@@ -77,10 +77,19 @@ std::optional<int> LinuxTask::DeathStatus() {
   return death_status_;
 }
 
+std::optional<uint32_t> LinuxTask::FilterData() {
+  Lane* const lane = lane_.load();
+  std::optional<uint32_t> data;
+  if (lane != nullptr) lane->Call([&] { data = filter_data_; });
+  return data;
+}
+
 long PtraceStateRequest(TaskView task, long request, uint64_t address, void* data) {
   return HostOf(task).StateRequest(request, address, data);
 }
 
 std::optional<int> DeathStatus(TaskView task) { return HostOf(task).DeathStatus(); }
+
+std::optional<uint32_t> FilterData(TaskView task) { return HostOf(task).FilterData(); }
 
 }  // namespace utrace::linux_host

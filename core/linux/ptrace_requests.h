@@ -29,6 +29,11 @@ long PtraceStateRequest(TaskView task, long request, uint64_t address, void* dat
 // threads. Any thread.
 std::optional<int> DeathStatus(TaskView task);
 
+// What a filter of the program's own answered beside SECCOMP_RET_TRACE, while the task is in the stop of
+// that: in report_syscall_entry, and for as long as the task is held there. Nullopt elsewhere, and where no
+// engine wants such calls (calls_wanted.h). Any thread; waits as PtraceStateRequest does.
+std::optional<uint32_t> FilterData(TaskView task);
+
 }  // namespace utrace::linux_host
 
 #endif  // CORE_LINUX_PTRACE_REQUESTS_H_

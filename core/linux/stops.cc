@@ -31,6 +31,7 @@ void LinuxTask::OnStop(int wait_code) {
   }
   place_ = Place::kRunning;
   at_filter_ = stop.kind == StopKind::kFilter;
+  filter_data_.reset();
   switch (stop.kind) {
     case StopKind::kSyscall:
       AtSyscall();
@@ -69,7 +70,7 @@ void LinuxTask::Wake() {
   if (!traced_here_) return;
   switch (place_) {
     case Place::kEntry:
-      AtEntry(true);
+      AtEntry(Entry::kHeld);
       return;
     case Place::kUser:
     case Place::kBeforeSignal:
@@ -123,46 +124,50 @@ void LinuxTask::AtSyscall() {
       GoOnInKernel();
       return;
     }
-    AtEntry(false);
+    AtEntry(Entry::kNew);
   } else {
     in_syscall_ = false;
     AtSyscallExit();
   }
 }
 
-// The filter wants this call to be seen.
+// A filter wants this call to be seen: ours, or one of the program's own.
 void LinuxTask::AtFilter() {
   in_syscall_ = true;
   interrupted_entry_ |= stop_took_interrupt_;
   unsigned long cookie = 0;
   ptrace(PTRACE_GETEVENTMSG, tid(), nullptr, &cookie);
-  const bool ours = cookie == kFilterCookie;
-  if (!ours && FetchRegisters() == 0) {
+  const bool ours = filtered() && cookie == kFilterCookie;
+  const bool claimed = !ours && (core_->HostInterest() & Task::kFilteredCalls) != 0;
+  if (claimed) filter_data_ = static_cast<uint32_t>(cookie);
+  if (!ours && !claimed && FetchRegisters() == 0) {
     // The program's own filter wants a tracer that there is not: the kernel fails such a call.
     arch::SetSyscallNumber(registers_, -1);
     StoreRegisters();
   }
   // Reported at the call's entry; of its own exit, with that.
-  if (!ours || entry_reported_ || exit_reported_) {
+  const bool over = exit_reported_ || aborted_number_ >= 0 || (ours && entry_reported_);
+  if (over || (!ours && !claimed)) {
     place_ = Place::kKernel;
     GoOnInKernel();
     return;
   }
   if (step_ != Step::kNone) step_over_call_ = true;
-  AtEntry(false);
+  AtEntry(entry_reported_ ? Entry::kAgain : Entry::kNew);
 }
 
-void LinuxTask::AtEntry(bool resumed) {
+void LinuxTask::AtEntry(Entry entry) {
   place_ = Place::kEntry;
   const unsigned long interest = core_->HostInterest();
   // A call that is only made again, silently, is no new place to stop at [CTL-22].
-  const bool silent = !resumed && finish_call_ && (interest & UTRACE_EVENT(SYSCALL_ENTRY)) == 0;
+  const bool silent =
+      entry == Entry::kNew && finish_call_ && (interest & UTRACE_EVENT(SYSCALL_ENTRY)) == 0;
   if (!silent) {
     entry_reported_ = true;
     EntryVerdict verdict;
     {
       const Region region;
-      verdict = core_->OnSyscallEntry(resumed);
+      verdict = core_->OnSyscallEntry(entry);
     }
     if (verdict.hold) return;
     if (verdict.abort && FetchRegisters() == 0) {
@@ -357,9 +362,9 @@ void LinuxTask::GoOnInKernel() {
   ApplyOptions();
   // The kernel counts entries and exits in turn, but for an entry that a filter stopped.
   const bool in_turn = place_ == Place::kEntry && !at_filter_;
-  const bool named =
-      filtered() && entry_reported_ && (core_->HostInterest() & UTRACE_EVENT_SYSCALL) != 0;
-  if (exit_wanted || (interest_ & UTRACE_EVENT_SYSCALL) != 0 || in_turn || named) {
+  const bool reported_exit_wanted =
+      entry_reported_ && (core_->HostInterest() & UTRACE_EVENT(SYSCALL_EXIT)) != 0;
+  if (exit_wanted || (interest_ & UTRACE_EVENT_SYSCALL) != 0 || in_turn || reported_exit_wanted) {
     Resume(PTRACE_SYSCALL, 0);
   } else if (step_ != Step::kNone) {
     Resume(PTRACE_SINGLESTEP, 0);

@@ -37,13 +37,12 @@ class HostRequests {
   // is -2 then): its status is known when the last of them is dead, at the latest in report_reap.
   virtual std::optional<int> DeathStatus(TaskView task) = 0;
 
-  // In report_syscall_entry: the SECCOMP_RET_DATA of the program's own filter that stopped this call
-  // with SECCOMP_RET_TRACE; nullopt if none did.
+  // The SECCOMP_RET_DATA of the program's own filter that stopped this call with SECCOMP_RET_TRACE; in
+  // report_syscall_entry, and while the task is held by that. Nullopt if none did, and for an entry
+  // that is reported before the filter runs, because some engine wants all calls: it is reported
+  // again, as repeated(), when the filter has run. An engine is told of such calls by
+  // WantCalls(.filtered = true) (core/calls_wanted.h), with SYSCALL_ENTRY enabled.
   virtual std::optional<uint32_t> FilterData(TaskView task) = 0;
-  // Whether system calls of `task` that its own filters want traced shall be reported as entries, although
-  // no engine asks for all. Any thread; borrowed by no engine: the caller counts. -EOPNOTSUPP where the
-  // host cannot.
-  virtual int WantFiltered(TaskView task, bool wanted) = 0;
 };
 
 }  // namespace utrace::ptrace_compat

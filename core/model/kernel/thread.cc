@@ -226,10 +226,10 @@ void Thread::SystemCall() {
 // Whether the call shall be attempted.
 bool Thread::ReportEntry() {
   if (!traced_ || (interest_ & UTRACE_EVENT(SYSCALL_ENTRY)) == 0) return true;
-  EntryVerdict verdict = core_->OnSyscallEntry(false);
+  EntryVerdict verdict = core_->OnSyscallEntry(Entry::kNew);
   while (verdict.hold) {
     if (!AwaitWake()) return false;
-    verdict = core_->OnSyscallEntry(true);
+    verdict = core_->OnSyscallEntry(Entry::kHeld);
   }
   return !verdict.abort;
 }
