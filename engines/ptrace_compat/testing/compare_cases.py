@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+"""The probe cases under the kernel's ptrace and under ptrace_compat: the same output?
+
+  compare_cases.py --cases PROGRAM --utrace PROGRAM [--docs FILE] [--group PREFIX]... [--only NAME]...
+  compare_cases.py --cases PROGRAM --native RUNS [--group PREFIX]... [--only NAME]...
+
+The first form runs each case once natively and once under `utrace wrap`, and compares what the tracer and
+its tracees say and the exit status. The differences that FILE (docs/ptrace-compat.md) lists in the table
+of its section "What differs" are expected; one that is not there any more is a failure too.
+
+The second form runs each case RUNS times natively: its output must be the same each time.
+
+Exit status: 0 all is as expected; 1 something is not; 2 wrong use.
+"""
+
+import argparse
+import collections
+import difflib
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+
+DEADLINE = 30  # seconds for one run; a guard against hanging
+
+Outcome = collections.namedtuple("Outcome", "tracer tracees status")
+
+
+def run(command, environment):
+    """What a command said and how it ended. It has a session of its own, of which nothing is left."""
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True, errors="replace", env=environment,
+                               start_new_session=True)
+    try:
+        out, error = process.communicate(timeout=DEADLINE)
+        status = str(process.returncode)
+    except subprocess.TimeoutExpired:
+        status = f"none within {DEADLINE} seconds"
+        os.killpg(process.pid, signal.SIGKILL)
+        out, error = process.communicate()
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    return Outcome(out, error, status)
+
+
+def documented(path):
+    """Names of cases that differ, as the table of the section "What differs" has them."""
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    section = re.search(r"^## What differs\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    names = set()
+    for line in section.group(1).splitlines() if section else []:
+        cells = line.split("|")
+        if len(cells) > 3:
+            names.update(re.findall(r"`(\w+)`", cells[1]))
+    return names
+
+
+def show(native, wrapped):
+    for field in Outcome._fields:
+        one, other = getattr(native, field), getattr(wrapped, field)
+        for line in difflib.unified_diff(one.splitlines(), other.splitlines(), f"native, {field}",
+                                         f"wrapped, {field}", lineterm="", n=3):
+            print("    " + line)
+
+
+def main():
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("--cases", required=True)
+    parser.add_argument("--utrace")
+    parser.add_argument("--docs")
+    parser.add_argument("--native", type=int, default=0)
+    parser.add_argument("--group", action="append", default=[])
+    parser.add_argument("--only", action="append", default=[])
+    options = parser.parse_args()
+    if bool(options.utrace) == bool(options.native):
+        parser.error("either --utrace or --native")
+    cases = os.path.abspath(options.cases)
+    names = subprocess.run([cases, "--list"], stdout=subprocess.PIPE, text=True,
+                           check=True).stdout.split()
+    if options.group:
+        names = [name for name in names if name.startswith(tuple(options.group))]
+    if options.only:
+        names = [name for name in names if name in options.only]
+    if not names:
+        parser.error("no such case")
+    expected = documented(options.docs) if options.docs else set()
+
+    failures = []
+    equal = differ = 0
+    with tempfile.TemporaryDirectory() as directory:
+        environment = dict(os.environ, UTRACE_SOCKET_DIR=os.path.join(directory, "server.d"))
+        for name in sorted(names):
+            case = [cases, "--only", name]
+            native = run(case, environment)
+            if native.status != "0" or "SCENE" in native.tracer + native.tracees:
+                print(f"{name}: natively it ends with status {native.status}\n{native.tracer}{native.tracees}")
+                failures.append(name)
+                continue
+            others = [run(case, environment) for _ in range(1, options.native)]
+            if options.utrace:
+                others = [run([os.path.abspath(options.utrace), "wrap", "--", *case], environment)]
+            different = next((other for other in others if other != native), None)
+            if different:
+                differ += 1
+            else:
+                equal += 1
+            if bool(different) == (name in expected):
+                print(f"{name}: {'differs, as documented' if different else 'equal'}", flush=True)
+                continue
+            failures.append(name)
+            if different:
+                print(f"{name}: DIFFERS")
+                show(native, different)
+            else:
+                print(f"{name}: EQUAL, although {options.docs} says that it differs")
+            sys.stdout.flush()
+    print(f"{len(names)} cases: {equal} equal, {differ} different; {len(failures)} not as expected"
+          + "".join("\n  " + name for name in failures))
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
