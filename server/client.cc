@@ -1,11 +1,13 @@
 #include "server/client.h"
 
 #include <fmt/core.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <utility>
 
@@ -19,6 +21,8 @@ namespace {
 // A server that ends just when it is connected to closes the connection: then there is none, and another
 // one is started. That it happens this often in a row means something else.
 constexpr int kMostTries = 100;
+// Of who waits for the greeting, before being told what for.
+constexpr int kPatienceMs = 10'000;
 
 bool NobodyListens(int status) { return status == -ENOENT || status == -ECONNREFUSED; }
 
@@ -74,6 +78,14 @@ std::unique_ptr<Client> Client::Connect(const std::string& command, const std::s
     const int status = ConnectOrStart(if_none, &started, &socket, error);
     if (status != 0) return nullptr;
     std::unique_ptr<Client> client(new Client(std::move(socket)));
+    if (!client->AwaitMessage(kPatienceMs)) {
+      fputs(
+          fmt::format("utrace {}: the server does not answer; waiting for it. Is a process `utrace "
+                      "serve` stopped? Killed, it lets what it traces run on\n",
+                      command)
+              .c_str(),
+          stderr);
+    }
     const std::optional<Reply> greeting = client->Receive(/*wait=*/true);
     if (!greeting) {
       if (!started) continue;
@@ -102,6 +114,11 @@ std::unique_ptr<Client> Client::Connect(const std::string& command, const std::s
   }
   *error = "the server ends again and again; `utrace serve` in another terminal shows why";
   return nullptr;
+}
+
+bool Client::AwaitMessage(int milliseconds) const {
+  pollfd waiting{.fd = socket_.get(), .events = POLLIN, .revents = 0};
+  return poll(&waiting, 1, milliseconds) != 0;
 }
 
 bool Client::Send(const Request& request, std::span<const int> descriptors) {

@@ -26,6 +26,7 @@ class Client {
   };
 
   // Connects as `command` ("run"), whose version is `version`, and passes this process's standard error.
+  // Where the server keeps silent for ten seconds, standard error says what is waited for.
   // Null, and *error one line, if there is no server and none can be started, or the one there is
   // speaks another protocol.
   static std::unique_ptr<Client> Connect(const std::string& command, const std::string& version,
@@ -50,6 +51,8 @@ class Client {
 
  private:
   explicit Client(Fd socket) : socket_(std::move(socket)) {}
+  // False if that time passed without one.
+  bool AwaitMessage(int milliseconds) const;
   static int ConnectOrStart(IfNone if_none, bool* started, Fd* socket, std::string* error);
 
   Fd socket_;

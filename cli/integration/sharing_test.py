@@ -477,6 +477,21 @@ class Life(TracingTest):
         client.close()
         os.unlink(self.path("server.d/server"))
 
+    def test_a_server_that_does_not_answer(self):
+        os.mkdir(self.path("server.d"), 0o700)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.addCleanup(listener.close)
+        listener.bind(self.path("server.d/server"))
+        listener.listen()
+        command = self.start_utrace("ps")
+        client = listener.accept()[0]
+        self.assertRegex(command.stderr.readline(),
+                         "^utrace ps: the server does not answer; waiting for it. Is a process "
+                         "`utrace serve` stopped")
+        os.unlink(self.path("server.d/server"))
+        client.close()
+        self.assertEqual((command.wait(timeout=DEADLINE), command.stderr.read()), (0, ""))
+
     def test_a_directory_that_others_may_enter(self):
         os.mkdir(self.path("server.d"), 0o755)
         result = self.run_utrace("ps")
