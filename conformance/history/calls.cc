@@ -34,7 +34,10 @@ void Judge::BeginCall(const Edge& edge, Open* open, EngineState* engine) {
       task.controlled = edge.line;
       open->of_newborn = !task.bearing.empty();
       if (edge.action != UTRACE_STOP) engine->stop = Edge();
-      if (edge.action == UTRACE_DETACH) Leave(engine, edge.line);
+      if (edge.action == UTRACE_DETACH) {
+        ++engine->detaching;
+        Leave(engine, edge.line);
+      }
       break;
     case What::kBarrier:
       open->settings = engine->settings;
@@ -132,7 +135,9 @@ void Judge::ReturnSetEvents(const Open& open, const Edge& edge) {
     Convict("EVT-02", "set_events on a detached engine does not return -ESRCH",
             {open.detached, open.edge, edge});
   }
-  const bool leaving = engine.leaving.line != 0 || engine.detached.line != 0;
+  // A DETACH that is still open may have been done just after this.
+  const bool leaving =
+      engine.detaching > 0 || engine.leaving.line != 0 || engine.detached.line != 0;
   if (edge.result == -EINPROGRESS) {
     if (OnItsOwnTask(open.edge)) {
       Convict("EVT-09", "set_events on the current task returns -EINPROGRESS", {open.edge, edge});
@@ -178,8 +183,9 @@ void Judge::ReturnControl(const Open& open, const Edge& edge) {
   if (task.controlling > 0) --task.controlling;
   task.controlled = edge.line;
   EngineState& engine = engines_[open.edge.engine];
-  if (!engine.known) return;
   const bool detach = open.edge.action == UTRACE_DETACH;
+  if (detach && engine.detaching > 0) --engine.detaching;
+  if (!engine.known) return;
   if (open.detached.line != 0 && edge.result != -ESRCH && open.edge.action <= UTRACE_DETACH) {
     Convict(detach ? "CTL-03, CTL-17" : "CTL-03",
             "control on a detached engine does not return -ESRCH",

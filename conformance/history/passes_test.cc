@@ -21,6 +21,19 @@ void Pass(Script* script, const std::vector<int>& engines) {
   for (const int engine : engines) script->On(engine).Exit();
 }
 
+TEST(Passes, AMaskSetWhileADetachIsUnderWayPromisesNothing) {
+  const auto verdict = [](bool detach) {
+    Script script = Attached(kExec | kExit, 2);
+    script.On(2);
+    const int leaving = detach ? script.Begin("control", "\"action\":6") : 0;
+    script.Set(kExec | kExit).On(1).Call("report_exec").Exit().Call("report_exec");
+    if (detach) script.Return(leaving, 0);
+    return script.Verdict();
+  };
+  EXPECT_EQ(kNone, verdict(true));
+  EXPECT_NE(kNone, verdict(false));
+}
+
 TEST(Passes, InOrderOfAttachment) {
   Script good = Attached(kExec | kExit, 3);
   good.Call("report_exec");

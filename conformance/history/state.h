@@ -39,6 +39,7 @@ struct EngineState {
   Edge settled;                   // the barrier that put it in force, if one did
   int setting = 0;                // set_events calls that are open
   uint64_t settings = 0;          // set_events calls that began
+  int detaching = 0;              // DETACH calls that are open
   Edge leaving;                   // a DETACH that was answered by -EINPROGRESS
   Edge detached;                  // a DETACH that returned zero, or a result of DETACH
   bool by_result = false;         // it was a result
