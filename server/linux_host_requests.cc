@@ -16,4 +16,26 @@ std::optional<uint32_t> LinuxHostRequests::FilterData(TaskView task) {
   return linux_host::FilterData(task);
 }
 
+std::optional<unsigned> LinuxHostRequests::DebugRegisterAt(uint64_t user_offset) {
+  return linux_host::DebugRegisterAt(user_offset);
+}
+
+int LinuxHostRequests::SetDebugRegister(TaskView task, uint64_t owner, unsigned index,
+                                        uint64_t value) {
+  return linux_host::SetDebugRegister(task, owner, index, value);
+}
+
+int LinuxHostRequests::GetDebugRegister(TaskView task, uint64_t owner, unsigned index,
+                                        uint64_t* value) {
+  return linux_host::GetDebugRegister(task, owner, index, value);
+}
+
+void LinuxHostRequests::DropDebugRegisters(TaskView task, uint64_t owner) {
+  linux_host::DropDebugRegisters(task, owner);
+}
+
+std::vector<uint64_t> LinuxHostRequests::OwnersOfTrap(TaskView task) {
+  return linux_host::OwnersOfTrap(task);
+}
+
 }  // namespace utrace::server

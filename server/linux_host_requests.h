@@ -12,6 +12,11 @@ class LinuxHostRequests final : public ptrace_compat::HostRequests {
   long Ptrace(TaskView task, int request, uint64_t address, void* data) override;
   std::optional<int> DeathStatus(TaskView task) override;
   std::optional<uint32_t> FilterData(TaskView task) override;
+  std::optional<unsigned> DebugRegisterAt(uint64_t user_offset) override;
+  int SetDebugRegister(TaskView task, uint64_t owner, unsigned index, uint64_t value) override;
+  int GetDebugRegister(TaskView task, uint64_t owner, unsigned index, uint64_t* value) override;
+  void DropDebugRegisters(TaskView task, uint64_t owner) override;
+  std::vector<uint64_t> OwnersOfTrap(TaskView task) override;
 };
 
 }  // namespace utrace::server

@@ -188,6 +188,8 @@ void LinuxTask::AtExec() {
     }
   }
   siblings_ = false;
+  debug_registers_ = arch::DebugRegisters();  // the kernel has cleared them
+  debug_installed_ = debug_registers_.physical();
   CloseMemory();
   const std::string path = Executable(tid());
   utrace_program program{};

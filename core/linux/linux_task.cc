@@ -299,7 +299,10 @@ unsigned long LinuxTask::KernelOptions(unsigned long interest) const {
     options |= PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK;
   }
   // A thread that is not the leader changes its id by exec, which must not pass unseen [EXE-04].
-  if ((interest & UTRACE_EVENT(EXEC)) != 0 || tid() != tgid_) options |= PTRACE_O_TRACEEXEC;
+  // Nor must one that clears debug registers.
+  if ((interest & UTRACE_EVENT(EXEC)) != 0 || tid() != tgid_ || !debug_registers_.empty()) {
+    options |= PTRACE_O_TRACEEXEC;
+  }
   if ((interest & UTRACE_EVENT(EXIT)) != 0) options |= PTRACE_O_TRACEEXIT;
   // No wait shows a leader that dies before its threads, or that another thread's exec replaces. Not
   // only while an engine wants to know: it may come to want it too late to stop the task for this.
@@ -329,6 +332,7 @@ void LinuxTask::ApplyOptions() {
     options_ = options;
   }
   interest_ = interest;
+  InstallDebugRegisters(debug_registers_);  // those of an owner that left while the task ran
 }
 
 }  // namespace utrace::linux_host

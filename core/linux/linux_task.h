@@ -3,7 +3,8 @@
 // Everything that issues a ptrace request runs on the task's lane; fields say who guards them. The
 // class is spread over files by subject: linux_task.cc (being a HostTask: adoption and requests from
 // other threads), stops.cc (what to do at each stop), signals.cc (carrying out what engines decided
-// about a signal), life.cc (clone, exec, exit, death, reap), registers.cc (machine state).
+// about a signal), life.cc (clone, exec, exit, death, reap), registers.cc (machine state),
+// debug_registers.cc, ptrace_requests.cc (what is not in the contract).
 //
 // Places where the task can be, as the lane sees it:
 //
@@ -28,6 +29,7 @@
 #include <string>
 
 #include "arch/arch.h"
+#include "arch/debug_registers.h"
 #include "core/host.h"
 #include "core/linux/fd.h"
 #include "core/linux/lane.h"
@@ -77,6 +79,10 @@ class LinuxTask final : public HostTask {
   long StateRequest(long request, uint64_t address, void* data);
   std::optional<int> DeathStatus();
   std::optional<uint32_t> FilterData();
+  int SetDebugRegister(uint64_t owner, unsigned index, uint64_t value);
+  int GetDebugRegister(uint64_t owner, unsigned index, uint64_t* value);
+  void DropDebugRegisters(uint64_t owner);
+  std::vector<uint64_t> OwnersOfTrap();
 
   // ---- Called by the lane ------------------------------------------------------------------------
   void OnStop(int wait_code);
@@ -194,6 +200,11 @@ class LinuxTask final : public HostTask {
   bool IsOwnChild();
   static void ReleaseOrphans(Lane& lane);
 
+  // debug_registers.cc
+  bool InstallDebugRegisters(const arch::DebugRegisters& wanted);
+  bool NoteDebugTrap();
+  void ReleaseDebugRegisters();
+
   // registers.cc
   int RequestError(int otherwise);
   int FetchRegisters();
@@ -257,6 +268,9 @@ class LinuxTask final : public HostTask {
   std::deque<Carrier> carriers_;  // on their way
   std::deque<Carrier> unsent_;    // for which there was no room
   uint64_t next_cookie_ = 1;
+  arch::DebugRegisters debug_registers_;
+  arch::DebugRegisters::Physical debug_installed_;  // what the thread really has
+  std::vector<uint64_t> debug_trap_owners_;         // of the present stop
   bool registers_valid_ = false;
   arch::GeneralRegisters registers_{};
 

@@ -3,6 +3,7 @@
 LINUX_PARTS = [
     "bell",
     "carriers",
+    "debug_registers",
     "features",
     "lane",
     "life",

@@ -92,4 +92,20 @@ std::optional<int> DeathStatus(TaskView task) { return HostOf(task).DeathStatus(
 
 std::optional<uint32_t> FilterData(TaskView task) { return HostOf(task).FilterData(); }
 
+std::optional<unsigned> DebugRegisterAt(uint64_t user_offset) {
+  return arch::DebugRegisterAt(user_offset);
+}
+
+int SetDebugRegister(TaskView task, uint64_t owner, unsigned index, uint64_t value) {
+  return HostOf(task).SetDebugRegister(owner, index, value);
+}
+
+int GetDebugRegister(TaskView task, uint64_t owner, unsigned index, uint64_t* value) {
+  return HostOf(task).GetDebugRegister(owner, index, value);
+}
+
+void DropDebugRegisters(TaskView task, uint64_t owner) { HostOf(task).DropDebugRegisters(owner); }
+
+std::vector<uint64_t> OwnersOfTrap(TaskView task) { return HostOf(task).OwnersOfTrap(); }
+
 }  // namespace utrace::linux_host

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "core/handles.h"
 
@@ -33,6 +34,26 @@ std::optional<int> DeathStatus(TaskView task);
 // that: in report_syscall_entry, and for as long as the task is held there. Nullopt elsewhere, and where no
 // engine wants such calls (calls_wanted.h). Any thread; waits as PtraceStateRequest does.
 std::optional<uint32_t> FilterData(TaskView task);
+
+// ---- Debug registers, which several share: each *owner*, a key of the caller's, has a file of its own. -----
+// For registers that the machine numbers and keeps in struct user; elsewhere there are none. Any thread; they
+// wait as PtraceStateRequest does. A child that the task creates has none, an exec clears them.
+
+// The debug register that PTRACE_PEEKUSER and POKEUSER mean by an offset; nullopt if it is none.
+std::optional<unsigned> DebugRegisterAt(uint64_t user_offset);
+
+// Writes a register of the owner's file; what is enabled in the files of all owners is in force together.
+// Errors, and then nothing changed: as the kernel has them for the same write by one tracer alone (-EIO,
+// -EINVAL), -ENOSPC if the thread has not so many registers, -EINVAL and -ESRCH as PtraceStateRequest.
+int SetDebugRegister(TaskView task, uint64_t owner, unsigned index, uint64_t value);
+// Reads one. The status register says of the task's last trap what concerns the owner, by the owner's numbers.
+int GetDebugRegister(TaskView task, uint64_t owner, unsigned index, uint64_t* value);
+// The owner has none from now on. At any time: a task that runs meanwhile is let go on when it meets one of
+// those, and nobody hears of it.
+void DropDebugRegisters(TaskView task, uint64_t owner);
+// In report_signal of a SIGTRAP that the kernel sent, and while the task is held by that: whose breakpoints
+// were met.
+std::vector<uint64_t> OwnersOfTrap(TaskView task);
 
 }  // namespace utrace::linux_host
 

@@ -39,6 +39,11 @@ void LinuxTask::AtSignal(int signal) {
     AtHandler();
     return;
   }
+  const bool by_kernel = signal == SIGTRAP && info.si_code > 0;
+  if (by_kernel && !NoteDebugTrap() && info.si_code == TRAP_HWBKPT) {
+    ReturnToUser(late_trap_ ? Step::kNone : step_);
+    return;
+  }
   const bool handler_step = handler_expected_;
   handler_expected_ = false;
   const bool engines_step = step_ != Step::kNone || late_trap_;

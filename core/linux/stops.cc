@@ -32,6 +32,7 @@ void LinuxTask::OnStop(int wait_code) {
   place_ = Place::kRunning;
   at_filter_ = stop.kind == StopKind::kFilter;
   filter_data_.reset();
+  debug_trap_owners_.clear();
   switch (stop.kind) {
     case StopKind::kSyscall:
       AtSyscall();
@@ -464,6 +465,7 @@ bool LinuxTask::ReleaseIfIdle(int signal) {
   // Calls that a filter names fail without a tracer.
   if (filtered() || !core_->TryRelease()) return false;
   setup_.Stopped();
+  ReleaseDebugRegisters();
   ptrace(PTRACE_DETACH, tid(), nullptr, static_cast<long>(signal));
   traced_here_ = false;
   place_ = Place::kRunning;

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "core/handles.h"
 
@@ -43,6 +44,24 @@ class HostRequests {
   // again, as repeated(), when the filter has run. An engine is told of such calls by
   // WantCalls(.filtered = true) (core/calls_wanted.h), with SYSCALL_ENTRY enabled.
   virtual std::optional<uint32_t> FilterData(TaskView task) = 0;
+
+  // Debug registers, of which each `owner`, a number that the caller chooses, has a file of its own; the
+  // host merges them into those of the thread. A child has none, an exec clears them.
+
+  // The register that PTRACE_PEEKUSER and POKEUSER mean by an offset into struct user; nullopt if that is
+  // no debug register, and on machines that have no such.
+  virtual std::optional<unsigned> DebugRegisterAt(uint64_t user_offset) = 0;
+  // Any thread, at a safe point as for Ptrace. Zero; or the kernel's error for the same request of one tracer
+  // alone (-EIO, -EINVAL); -ENOSPC if the thread has not so many, as the kernel says when others have them;
+  // -EINVAL, -ESRCH as Ptrace. Nothing changed then.
+  virtual int SetDebugRegister(TaskView task, uint64_t owner, unsigned index, uint64_t value) = 0;
+  // The status register (6 on x86) tells of the last trap what concerns the owner, by the owner's numbers.
+  virtual int GetDebugRegister(TaskView task, uint64_t owner, unsigned index, uint64_t* value) = 0;
+  // The owner leaves the task. At any time: no trap of its registers is reported any more.
+  virtual void DropDebugRegisters(TaskView task, uint64_t owner) = 0;
+  // In report_signal of a SIGTRAP that the kernel sent, and while the task is held by that: whose
+  // breakpoints were met.
+  virtual std::vector<uint64_t> OwnersOfTrap(TaskView task) = 0;
 };
 
 }  // namespace utrace::ptrace_compat
