@@ -1,0 +1,218 @@
+#include "engines/ptrace_compat/client/connection.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <atomic>
+
+#include "engines/ptrace_compat/client/native.h"
+#include "engines/ptrace_compat/client/process.h"
+#include "engines/ptrace_compat/client/signals.h"
+#include "engines/ptrace_compat/client/thread.h"
+
+namespace utrace::ptrace_compat::client {
+namespace {
+
+constexpr int kGreetingPatience = 30000;  // milliseconds; a guard
+constexpr long kFirstHigh = 1000;
+
+// Descriptors plus one; zero is a free place.
+std::atomic<int> g_enrolled[256];
+
+template <class Type>
+long Address(Type* pointer) {
+  return reinterpret_cast<long>(pointer);
+}
+
+int CloseRaw(int fd) { return static_cast<int>(Raw(SYS_close, fd)); }
+
+// A socket connected to the server, whatever the length of its name.
+long Connect(const char* directory) {
+  const long at =
+      Raw(SYS_openat, AT_FDCWD, Address(directory), O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+  if (at < 0) return at;
+  const long fd = Raw(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+  long status = fd;
+  if (fd >= 0) {
+    Text name;
+    name.Add("/proc/self/fd/").AddNumber(at).Add("/server");
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    memcpy(address.sun_path, name.get(), name.size());
+    status = Raw(SYS_connect, fd, Address(&address), sizeof(address));
+    if (status < 0) CloseRaw(static_cast<int>(fd));
+  }
+  CloseRaw(static_cast<int>(at));
+  return status < 0 ? status : fd;
+}
+
+}  // namespace
+
+int MoveUp(int fd) {
+  rlimit limit{};
+  Raw(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, Address(&limit));
+  long first = kFirstHigh;
+  if (limit.rlim_cur <= kFirstHigh + 16) first = static_cast<long>(limit.rlim_cur) * 3 / 4;
+  const long high = Raw(SYS_fcntl, fd, F_DUPFD_CLOEXEC, first);
+  if (high >= 0) CloseRaw(fd);
+  return static_cast<int>(high);
+}
+
+int Connection::Open(Enrol enrol) {
+  const char* const directory = ServerDirectory();
+  if (directory == nullptr) return -ENOENT;
+  const long connected = Connect(directory);
+  if (connected < 0) return static_cast<int>(connected);
+  fd_ = static_cast<int>(connected);
+  const int high = MoveUp(fd_);
+  if (high >= 0) fd_ = high;
+  ucred peer{};
+  socklen_t size = sizeof(peer);
+  struct stat stat {};
+  int status = 0;
+  if (Raw(SYS_getsockopt, fd_, SOL_SOCKET, SO_PEERCRED, Address(&peer), Address(&size)) != 0 ||
+      peer.uid != static_cast<uid_t>(Raw(SYS_geteuid))) {
+    status = -EPERM;
+  }
+  if (status == 0) status = static_cast<int>(Raw(SYS_fstat, fd_, Address(&stat)));
+  device_ = stat.st_dev;
+  inode_ = stat.st_ino;
+  server_ = peer.pid;
+  if (status == 0) status = Greet();
+  if (status != 0) {
+    CloseRaw(fd_);
+    fd_ = -1;
+    return status;
+  }
+  if (enrol == Enrol::kNo) return 0;
+  for (int n = 0; n < static_cast<int>(sizeof(g_enrolled) / sizeof(g_enrolled[0])); ++n) {
+    int free = 0;
+    if (!g_enrolled[n].compare_exchange_strong(free, fd_ + 1)) continue;
+    place_ = n;
+    break;
+  }
+  return 0;
+}
+
+// The server speaks first, to whoever it is; then this says what kind of client it is.
+int Connection::Greet() {
+  pollfd poll{.fd = fd_, .events = POLLIN, .revents = 0};
+  timespec patience{.tv_sec = kGreetingPatience / 1000, .tv_nsec = 0};
+  if (Raw(SYS_ppoll, Address(&poll), 1, Address(&patience), 0) != 1) return -ETIMEDOUT;
+  char greeting[16];
+  if (Raw(SYS_recvfrom, fd_, Address(greeting), sizeof(greeting), 0) <= 0 || greeting[0] != '{') {
+    return -ECONNREFUSED;
+  }
+  const wire::Hello hello{.pid = static_cast<pid_t>(Raw(SYS_getpid)),
+                          .tid = static_cast<pid_t>(Raw(SYS_gettid))};
+  const long sent = Raw(SYS_sendto, fd_, Address(&hello), sizeof(hello), MSG_NOSIGNAL);
+  if (sent != sizeof(hello)) return -ECONNREFUSED;
+  wire::Reply reply;
+  const long received = Raw(SYS_recvfrom, fd_, Address(&reply), sizeof(reply), 0);
+  if (received != sizeof(reply)) return -ECONNREFUSED;
+  return -reply.error;
+}
+
+bool Connection::Check() {
+  if (fd_ < 0) return false;
+  struct stat stat {};
+  if (Raw(SYS_fstat, fd_, Address(&stat)) == 0 && stat.st_dev == device_ && stat.st_ino == inode_) {
+    return true;
+  }
+  // Whatever has this number now is the program's.
+  if (place_ >= 0) g_enrolled[place_] = 0;
+  place_ = -1;
+  fd_ = -1;
+  Complain("the program has closed the connection to the server; its tracees run on untraced");
+  return false;
+}
+
+void Connection::Close() {
+  if (fd_ < 0) return;
+  if (place_ >= 0) g_enrolled[place_] = 0;
+  place_ = -1;
+  CloseRaw(fd_);
+  fd_ = -1;
+}
+
+void Connection::Lose() {
+  if (fd_ < 0) return;
+  Close();
+  Text text;
+  text.Add("the server (pid ").AddNumber(server_).Add(") is gone; the tracees run on untraced");
+  Complain(text.get());
+}
+
+int Connection::Send(const void* head, size_t head_size, const void* body, size_t body_size) {
+  if (fd_ < 0) return -ENOTCONN;
+  iovec parts[2] = {{.iov_base = const_cast<void*>(head), .iov_len = head_size},
+                    {.iov_base = const_cast<void*>(body), .iov_len = body_size}};
+  msghdr message{};
+  message.msg_iov = parts;
+  message.msg_iovlen = body_size != 0 ? 2 : 1;
+  long sent = 0;
+  do {
+    sent = Raw(SYS_sendmsg, fd_, Address(&message), MSG_NOSIGNAL);
+  } while (sent == -EINTR);
+  if (sent >= 0) return 0;
+  if (sent == -EFAULT) return -EFAULT;
+  Lose();
+  return -ENOTCONN;
+}
+
+int Connection::Receive(uint64_t serial, wire::Reply* reply, void* body, size_t body_size) {
+  if (fd_ < 0) return -ENOTCONN;
+  iovec parts[2] = {{.iov_base = reply, .iov_len = sizeof(*reply)},
+                    {.iov_base = body, .iov_len = body_size}};
+  msghdr message{};
+  message.msg_iov = parts;
+  message.msg_iovlen = 2;
+  long received = 0;
+  do {
+    received = Raw(SYS_recvmsg, fd_, Address(&message), 0);
+  } while (received == -EINTR);
+  return Judge(received, serial, *reply);
+}
+
+int Connection::Judge(ssize_t received, uint64_t serial, const wire::Reply& reply) {
+  if (received == -EFAULT || received == -EINTR) return static_cast<int>(received);
+  if (received >= static_cast<ssize_t>(sizeof(reply)) && reply.serial == serial) return 0;
+  Lose();
+  return -ENOTCONN;
+}
+
+void ForgetConnections() {
+  for (std::atomic<int>& enrolled : g_enrolled) {
+    const int fd = enrolled.exchange(0) - 1;
+    if (fd >= 0) CloseRaw(fd);
+  }
+  ForgetThread();
+}
+
+bool HasConnections() {
+  for (const std::atomic<int>& enrolled : g_enrolled) {
+    if (enrolled.load(std::memory_order_relaxed) != 0) return true;
+  }
+  return false;
+}
+
+void TellSigchldFlags(uint64_t flags) {
+  wire::PlainRequest request;
+  request.header = {.op = wire::Op::kSigchld, .flags = wire::kNoReply};
+  request.value = flags;
+  for (const std::atomic<int>& enrolled : g_enrolled) {
+    const int fd = enrolled - 1;
+    // One packet is sent whole, whatever its thread is sending.
+    if (fd >= 0) Raw(SYS_sendto, fd, Address(&request), sizeof(request), MSG_NOSIGNAL);
+  }
+}
+
+}  // namespace utrace::ptrace_compat::client

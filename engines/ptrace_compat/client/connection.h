@@ -1,0 +1,71 @@
+// Connection: what one thread of the program says to the server.
+#ifndef ENGINES_PTRACE_COMPAT_CLIENT_CONNECTION_H_
+#define ENGINES_PTRACE_COMPAT_CLIENT_CONNECTION_H_
+
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "engines/ptrace_compat/wire.h"
+
+namespace utrace::ptrace_compat::client {
+
+// A descriptor in place of `fd`, which is closed: one that programs do not meet, and that an exec closes.
+// Negative if there is none; then `fd` stays.
+int MoveUp(int fd);
+
+// Plain data, so that it may lie in a thread's static memory. Signals of the thread are blocked while any
+// of its functions run; none may run with borrowed memory (process.h) but on a Connection on the stack
+// (Enrol::kNo).
+class Connection {
+ public:
+  enum class Enrol : uint8_t {
+    kYes,  // a fork forgets it
+    kNo,   // for the moment
+  };
+
+  // Zero, or a negative errno.
+  int Open(Enrol enrol);
+  // Whether it is open, and what is open is still it: programs close descriptors that they do not know.
+  // One that is lost is forgotten, and that is told.
+  bool Check();
+  bool open() const { return fd_ >= 0; }
+  void Close();
+  pid_t server() const { return server_; }
+
+  // The number of the next request.
+  uint64_t NextSerial() { return ++serial_; }
+  uint64_t last_serial() const { return serial_; }
+
+  // Sends a request: `head` begins with a RequestHeader. Zero, or a negative errno: -EFAULT, `body` is
+  // not there; -ENOTCONN, the server is gone, which is told once.
+  int Send(const void* head, size_t head_size, const void* body, size_t body_size);
+  // The reply to request `serial`; the bytes behind it go to `body` as far as there is room. Zero if
+  // there is one, or a negative errno: -EFAULT or -ENOTCONN as above, -EINTR if signals are let in.
+  int Receive(uint64_t serial, wire::Reply* reply, void* body, size_t body_size);
+  // For a thread that waits: as long as `reply` has no serial, nothing was received.
+  int fd() const { return fd_; }
+  // What a receive of that kind came to.
+  int Judge(ssize_t received, uint64_t serial, const wire::Reply& reply);
+
+ private:
+  int Greet();
+  void Lose();
+
+  int fd_ = -1;
+  int place_ = -1;  // among those that a fork forgets
+  uint64_t device_ = 0;
+  uint64_t inode_ = 0;
+  pid_t server_ = 0;
+  uint64_t serial_ = 0;
+};
+
+// After a fork: this process has none of its parent's.
+void ForgetConnections();
+// Says to all of the process's connections what its SIGCHLD is worth now (wire::SigchldFlags).
+void TellSigchldFlags(uint64_t flags);
+bool HasConnections();
+
+}  // namespace utrace::ptrace_compat::client
+
+#endif  // ENGINES_PTRACE_COMPAT_CLIENT_CONNECTION_H_

@@ -1,0 +1,167 @@
+#include "engines/ptrace_compat/client/process.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <atomic>
+
+#include "engines/ptrace_compat/client/connection.h"
+#include "engines/ptrace_compat/client/native.h"
+#include "engines/ptrace_compat/wrap_variable.h"
+
+namespace utrace::ptrace_compat::client {
+namespace {
+
+// In a page that the kernel wipes in the child of a fork, and that a vfork child shares.
+struct Words {
+  std::atomic<pid_t> pid;
+  std::atomic<uint32_t> generation;
+  // A child that is traced since PTRACE_TRACEME, or this process itself.
+  std::atomic<pid_t> traced;
+};
+
+Words g_fallback;
+Words* g_words = &g_fallback;
+char g_directory[4096];
+bool g_children = false;
+bool g_yama = false;
+pid_t g_server = 0;
+
+void MakeWords() {
+  const long size = sysconf(_SC_PAGESIZE);
+  void* page = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED) return;
+  if (madvise(page, size, MADV_WIPEONFORK) != 0) {
+    munmap(page, size);
+    return;
+  }
+  g_words = static_cast<Words*>(page);
+}
+
+void InForkedChild() {
+  // Without the page.
+  if (g_words == &g_fallback) g_words->pid = 0;
+  WhoseMemory();
+  if (g_server != 0) AllowServer(g_server);
+}
+
+// The connection that `utrace wrap` passed: out of the way of the program's own descriptors.
+void Keep(int fd) {
+  ucred peer{};
+  socklen_t size = sizeof(peer);
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return;
+  g_server = peer.pid;
+  if (const int high = MoveUp(fd); high < 0) fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+// `value` is that of the variable, and is changed: who reads it next must not take some other
+// descriptor for the connection.
+void Configure(char* value) {
+  g_children = value[0] == '1';
+  char* const number = value + 2;
+  char* const directory = strchr(number, ' ');
+  if (directory == nullptr) return;
+  if (strlen(directory + 1) >= sizeof(g_directory)) return;
+  strcpy(g_directory, directory + 1);
+  if (*number != '-') Keep(atoi(number));
+  for (char* digit = number; digit != directory; ++digit) *digit = '-';
+}
+
+void ReadEnvironment() {
+  if (environ == nullptr) return;
+  char** to = environ;
+  for (char** from = environ; *from != nullptr; ++from) {
+    if (IsWrapEntry(*from)) {
+      Configure(*from + sizeof(kWrapVariable));
+      if (!g_children) continue;
+    }
+    *to++ = *from;
+  }
+  *to = nullptr;
+  if (g_children) return;
+  to = environ;
+  for (char** from = environ; *from != nullptr; ++from) {
+    if (IsPreloadEntry(*from) && !ShortenPreload(*from)) continue;
+    *to++ = *from;
+  }
+  *to = nullptr;
+}
+
+__attribute__((constructor)) void Begin() {
+  TheNative();
+  MakeWords();
+  g_words->pid = getpid();
+  ReadEnvironment();
+  g_yama = access("/proc/sys/kernel/yama/ptrace_scope", F_OK) == 0;
+  pthread_atfork(nullptr, NoteChild, InForkedChild);
+}
+
+}  // namespace
+
+int RingSignal() { return SIGRTMAX - 5; }
+
+Memory WhoseMemory() {
+  const pid_t self = static_cast<pid_t>(Raw(SYS_getpid));
+  pid_t owner = g_words->pid.load(std::memory_order_acquire);
+  if (owner == self) return Memory::kOurs;
+  if (owner != 0) return Memory::kBorrowed;
+  // Nobody else runs here yet, or does the same.
+  ForgetConnections();
+  g_words->pid.store(self, std::memory_order_release);
+  return Memory::kOurs;
+}
+
+uint32_t ChildrenGeneration() { return g_words->generation; }
+
+void NoteChild() { ++g_words->generation; }
+
+const char* ServerDirectory() { return g_directory[0] != '\0' ? g_directory : nullptr; }
+
+void AllowServer(pid_t server) {
+  if (g_yama) Raw(SYS_prctl, PR_SET_PTRACER, server);
+}
+
+void NoteTraced() { g_words->traced = static_cast<pid_t>(Raw(SYS_getpid)); }
+
+bool ExecutesUnwrapped() {
+  return g_children && g_words->traced == static_cast<pid_t>(Raw(SYS_getpid));
+}
+
+bool IsWrapEntry(const char* entry) {
+  constexpr size_t kLength = sizeof(kWrapVariable) - 1;
+  return strncmp(entry, kWrapVariable, kLength) == 0 && entry[kLength] == '=';
+}
+
+bool IsPreloadEntry(const char* entry) {
+  return strncmp(entry, "LD_PRELOAD=", strlen("LD_PRELOAD=")) == 0;
+}
+
+bool ShortenPreload(char* text) {
+  char* const list = text + strlen("LD_PRELOAD=");
+  char* const name = strstr(list, kLibraryName);
+  if (name != nullptr) {
+    const auto separates = [](char c) { return c == ':' || c == ' '; };
+    char* begin = name;
+    while (begin > list && !separates(begin[-1])) --begin;
+    char* end = name + strlen(kLibraryName);
+    if (separates(*end)) ++end;
+    memmove(begin, end, strlen(end) + 1);
+  }
+  return *list != '\0';
+}
+
+void Complain(const char* text) {
+  Text line;
+  line.Add("utrace wrap: ").Add(text).Add("\n");
+  Raw(SYS_write, STDERR_FILENO, reinterpret_cast<long>(line.get()), static_cast<long>(line.size()));
+}
+
+}  // namespace utrace::ptrace_compat::client

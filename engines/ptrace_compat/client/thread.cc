@@ -1,0 +1,159 @@
+#include "engines/ptrace_compat/client/thread.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include <atomic>
+
+#include "engines/ptrace_compat/client/native.h"
+#include "engines/ptrace_compat/client/process.h"
+#include "engines/ptrace_compat/client/signals.h"
+
+namespace utrace::ptrace_compat::client {
+
+constinit thread_local Thread t_thread;
+
+class Stops {
+ public:
+  static constexpr size_t kMost = 256;
+  struct Entry {
+    pid_t pid;
+    wire::StopDetail detail;
+  };
+  // By the last bits of the number: of two that meet one is not known, and its requests go to the server.
+  Entry& Of(pid_t pid) { return entries_[static_cast<size_t>(pid) % kMost]; }
+  void Clear() {
+    for (Entry& entry : entries_) entry.pid = 0;
+  }
+
+ private:
+  Entry entries_[kMost];
+};
+
+namespace {
+
+pthread_key_t g_key;
+std::atomic<bool> g_has_key{false};
+
+// Waits until what the thread traced is let go of, as it would be natively when the thread has ended.
+void SayGoodbye(Thread& thread) {
+  if (!thread.connection.Check()) return;
+  if (Settle(thread) != 0) return;
+  wire::PlainRequest request;
+  request.header = {.op = wire::Op::kBye, .serial = thread.connection.NextSerial()};
+  if (thread.connection.Send(&request, sizeof(request), nullptr, 0) == 0) {
+    // The answer, or the end of the connection: either will do.
+    wire::Reply reply;
+    Raw(SYS_recvfrom, thread.connection.fd(), reinterpret_cast<long>(&reply), sizeof(reply), 0);
+  }
+  thread.connection.Close();
+}
+
+void AtThreadEnd(void*) {
+  if (WhoseMemory() != Memory::kOurs) return;
+  const SignalsBlocked blocked;
+  Thread& thread = t_thread;
+  SayGoodbye(thread);
+  if (thread.stops != nullptr) munmap(thread.stops, sizeof(Stops));
+  thread.stops = nullptr;
+  thread.registered = false;
+}
+
+__attribute__((constructor)) void MakeKey() {
+  g_has_key = pthread_key_create(&g_key, AtThreadEnd) == 0;
+}
+
+// For the thread that ends the program.
+__attribute__((destructor)) void AtExit() {
+  if (t_thread.connection.open()) AtThreadEnd(nullptr);
+}
+
+}  // namespace
+
+int Connected(Thread& thread) {
+  if (thread.connection.open()) {
+    if (thread.connection.Check()) return Settle(thread);
+    ForgetAllStops(thread);
+  }
+  thread.pending = 0;
+  const int status = thread.connection.Open(Connection::Enrol::kYes);
+  thread.in_vain = status != 0;
+  if (status != 0) return status;
+  ForgetAllStops(thread);
+  if (!thread.registered && g_has_key) {
+    thread.registered = pthread_setspecific(g_key, &thread) == 0;
+  }
+  TellSigchldFlags(SigchldFlags());
+  return 0;
+}
+
+int Settle(Thread& thread) {
+  if (thread.pending == 0) return 0;
+  if (thread.stashed == Thread::kMostStashed) return -EAGAIN;
+  WaitAnswer& answer = thread.answer;
+  if (answer.reply.serial != thread.pending) {
+    wire::PlainRequest cancel;
+    cancel.header = {
+        .op = wire::Op::kCancel, .flags = wire::kNoReply, .serial = thread.connection.NextSerial()};
+    cancel.target = thread.pending;
+    int status = thread.connection.Send(&cancel, sizeof(cancel), nullptr, 0);
+    if (status == 0) {
+      status = thread.connection.Receive(thread.pending, &answer.reply, &answer.wait,
+                                         sizeof(answer.wait));
+    }
+    if (status != 0) {
+      thread.pending = 0;
+      return status;
+    }
+  }
+  thread.pending = 0;
+  if (answer.reply.error == 0 && answer.wait.outcome == wire::WaitOutcome::kEvent) {
+    thread.stash[thread.stashed++] = answer.wait;
+  }
+  return 0;
+}
+
+void ForgetThread() {
+  Thread& thread = t_thread;
+  // ForgetConnections has closed it.
+  thread.connection = Connection{};
+  thread.pending = 0;
+  thread.stashed = 0;
+  thread.only_tracees = 0;
+  thread.mixed = 0;
+  thread.in_vain = false;
+  ForgetAllStops(thread);
+}
+
+void KnowStop(Thread& thread, pid_t pid, const wire::StopDetail& detail) {
+  if (thread.stops == nullptr) {
+    const long memory =
+        Raw(SYS_mmap, 0, sizeof(Stops), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory < 0 && memory > -4096) return;
+    thread.stops = reinterpret_cast<Stops*>(memory);
+  }
+  Stops::Entry& entry = thread.stops->Of(pid);
+  entry.pid = pid;
+  entry.detail = detail;
+}
+
+wire::StopDetail* KnownStop(Thread& thread, pid_t pid) {
+  if (thread.stops == nullptr || pid <= 0) return nullptr;
+  Stops::Entry& entry = thread.stops->Of(pid);
+  return entry.pid == pid ? &entry.detail : nullptr;
+}
+
+void ForgetStop(Thread& thread, pid_t pid) {
+  if (thread.stops == nullptr || pid <= 0) return;
+  Stops::Entry& entry = thread.stops->Of(pid);
+  if (entry.pid == pid) entry.pid = 0;
+}
+
+void ForgetAllStops(Thread& thread) {
+  if (thread.stops != nullptr) thread.stops->Clear();
+}
+
+}  // namespace utrace::ptrace_compat::client

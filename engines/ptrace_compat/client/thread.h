@@ -1,0 +1,73 @@
+// What the library keeps for each thread of the program.
+#ifndef ENGINES_PTRACE_COMPAT_CLIENT_THREAD_H_
+#define ENGINES_PTRACE_COMPAT_CLIENT_THREAD_H_
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "engines/ptrace_compat/client/connection.h"
+#include "engines/ptrace_compat/wire.h"
+
+namespace utrace::ptrace_compat::client {
+
+// Tracees that this thread knows to be stopped, and in what.
+class Stops;
+
+// The reply to a wait, as it comes.
+struct WaitAnswer {
+  wire::Reply reply;
+  wire::WaitReply wait;
+};
+
+// Plain static memory, reached without a call, so that signal handlers may use it. Only the thread itself
+// does, and everything but `armed` and what handlers read is used with its signals blocked.
+struct Thread {
+  Connection connection;
+  bool registered = false;  // its end will be noticed
+  Stops* stops = nullptr;
+
+  // A wait that was sent and not yet answered; zero: none. `answer` is where the reply goes.
+  uint64_t pending = 0;
+  WaitAnswer answer;
+  // Answers to waits that were left by a signal handler.
+  static constexpr int kMostStashed = 8;
+  wire::WaitReply stash[kMostStashed];
+  int stashed = 0;
+
+  // It is in a region that `leave` is the way out of (regions.h).
+  volatile sig_atomic_t armed = 0;
+  sigjmp_buf* leave = nullptr;
+  // A handler without SA_RESTART ran.
+  volatile sig_atomic_t interrupted = 0;
+
+  // ChildrenGeneration() for which it is known that all children of the process are tracees; zero: none.
+  uint32_t only_tracees = 0;
+  // The same for which it is known that some are not.
+  uint32_t mixed = 0;
+  // No server was found when it was last looked for.
+  bool in_vain = false;
+};
+
+extern constinit thread_local Thread t_thread __attribute__((visibility("hidden")));
+
+// The calling thread's connection, opened if need be. Zero, or a negative errno. Signals are blocked, the
+// memory is ours. Settles what a signal handler interrupted.
+int Connected(Thread& thread);
+// A wait that is pending is cancelled, and its answer stashed if it tells of anything.
+int Settle(Thread& thread);
+// After a fork.
+void ForgetThread();
+
+// ---- Tracees known to be stopped. The thread's own. ----
+
+void KnowStop(Thread& thread, pid_t pid, const wire::StopDetail& detail);
+// Null: not known to be stopped.
+wire::StopDetail* KnownStop(Thread& thread, pid_t pid);
+void ForgetStop(Thread& thread, pid_t pid);
+void ForgetAllStops(Thread& thread);
+
+}  // namespace utrace::ptrace_compat::client
+
+#endif  // ENGINES_PTRACE_COMPAT_CLIENT_THREAD_H_

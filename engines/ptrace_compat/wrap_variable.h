@@ -1,0 +1,16 @@
+// How `utrace wrap` tells the preloaded library what it needs to know.
+#ifndef ENGINES_PTRACE_COMPAT_WRAP_VARIABLE_H_
+#define ENGINES_PTRACE_COMPAT_WRAP_VARIABLE_H_
+
+namespace utrace::ptrace_compat {
+
+// An environment variable: "CHILDREN FD DIRECTORY". CHILDREN is 1 if what the program executes is wrapped
+// too, else 0. FD is an inherited descriptor of a connection that keeps the server for as long as the
+// program lives, "-" if there is none. DIRECTORY holds the server's socket.
+inline constexpr char kWrapVariable[] = "UTRACE_WRAP";
+// The file name of the library, by which it finds itself in LD_PRELOAD.
+inline constexpr char kLibraryName[] = "libutrace_ptrace.so";
+
+}  // namespace utrace::ptrace_compat
+
+#endif  // ENGINES_PTRACE_COMPAT_WRAP_VARIABLE_H_
