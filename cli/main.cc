@@ -32,6 +32,7 @@ Examples:
                                                 two engines on one process
   utrace attach -e syscall_log 4711             join a process that runs, traced already or not
   utrace ps                                     what is traced, by which engines
+  utrace wrap -- gdb -p 4711                    a debugger that leaves room for other tracers
   utrace certify                                certify the built-in implementation
   utrace certify --implementation ./libother.so certify another one
   utrace certify --only ATT,CTL-20              some clauses: all of a family, a single one
@@ -161,7 +162,7 @@ int Main(int argc, char** argv) {
   }
 
   CLI::App* const tracer = tracing.given();
-  if (has_dashes && (tracer == nullptr || tracer->get_name() != "run")) {
+  if (has_dashes && (tracer == nullptr || !tracing.TakesCommand())) {
     const std::string name = tracer != nullptr       ? tracer->get_name()
                              : certify_app->parsed() ? "certify"
                                                      : "check";

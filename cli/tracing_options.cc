@@ -124,6 +124,28 @@ directory. Only its own user can use it.
 
 Exit status: 0 ended; 1 there is a server already, it cannot work, or a signal ended it; 2 wrong use.)";
 
+constexpr char kWrapFooter[] = R"(
+The command is a program that uses ptrace(2), gdb or strace for instance. What it traces is traced by the
+user's server (utrace serve --help) on its behalf, so that other such programs, and engines of utrace attach,
+can trace the same threads at the same time. Each sees its tracees as if it were alone with them.
+
+The command takes the place of this process: terminal, signals and exit status are its own. What it executes
+is not wrapped, unless --children is given: that is for a script or a make that runs tracers. What a tracer
+executes as its tracee never is.
+
+If the server is killed, the tracees run on untraced, and the command is told that it traces nothing.
+
+Examples:
+  utrace wrap -- gdb -p 4711             debug a process that others trace too
+  utrace wrap -- strace -f -o calls.log -p 4711
+                                         at the same time in another terminal
+  utrace wrap -- gdb ./program           a debugger that starts its own child
+  utrace wrap --children -- make check   tests that run tracers
+
+The exit status is the command's. 125: utrace itself failed, or the command cannot be wrapped: it is
+statically linked, made for another kind of machine, or gains rights by being executed (set-user-id); 126: it
+cannot be executed; 127: there is no such command.)";
+
 void AddTargets(CLI::App* app, std::vector<pid_t>* targets, bool required) {
   CLI::Option* const option =
       app->add_option("TARGET", *targets, "process ids, or thread ids")
@@ -170,6 +192,7 @@ TracingCommands::TracingCommands(CLI::App& app) {
   AddControls(app);
   AddEngines(app);
   AddServe(app);
+  AddWrap(app);
 }
 
 void TracingCommands::AddRun(CLI::App& app) {
@@ -252,16 +275,32 @@ void TracingCommands::AddServe(CLI::App& app) {
   serve_app_->footer(kServeFooter);
 }
 
+void TracingCommands::AddWrap(CLI::App& app) {
+  wrap_app_ = app.add_subcommand(
+      "wrap", "run a debugger or tracer that shares its targets: utrace wrap -- gdb");
+  wrap_app_->add_flag("--children", wrap_.children,
+                      "what the command executes is wrapped as well (see below)");
+  wrap_app_->prefix_command();
+  wrap_app_->footer(kWrapFooter);
+}
+
 CLI::App* TracingCommands::given() const {
   for (CLI::App* app : {run_app_, attach_app_, detach_app_, ps_app_, stop_.app, resume_.app,
-                        interrupt_.app, engines_app_, serve_app_}) {
+                        interrupt_.app, engines_app_, serve_app_, wrap_app_}) {
     if (app->parsed()) return app;
   }
   return nullptr;
 }
 
 int TracingCommands::Run(bool has_dashes, const std::vector<std::string>& behind_dashes) {
-  if (run_app_->parsed()) return RunCommand(has_dashes, behind_dashes);
+  if (run_app_->parsed()) {
+    return TakeCommand(*run_app_, has_dashes, behind_dashes, &run_.command) ? RunTraced(run_)
+                                                                            : kExitUsage;
+  }
+  if (wrap_app_->parsed()) {
+    return TakeCommand(*wrap_app_, has_dashes, behind_dashes, &wrap_.command) ? RunWrapped(wrap_)
+                                                                              : kExitUsage;
+  }
   if (attach_app_->parsed()) return RunAttach(attach_);
   if (detach_app_->parsed()) return RunDetach(detach_);
   if (ps_app_->parsed()) return RunPs(ps_);
@@ -273,17 +312,21 @@ int TracingCommands::Run(bool has_dashes, const std::vector<std::string>& behind
   return kExitUsage;
 }
 
-int TracingCommands::RunCommand(bool has_dashes, const std::vector<std::string>& behind_dashes) {
-  run_.command = run_app_->remaining();
+bool TracingCommands::TakeCommand(const CLI::App& app, bool has_dashes,
+                                  const std::vector<std::string>& behind_dashes,
+                                  std::vector<std::string>* command) {
+  *command = app.remaining();
   // In `utrace run grep -- -x` the dashes are grep's.
-  if (!run_.command.empty() && has_dashes) run_.command.emplace_back("--");
-  run_.command.insert(run_.command.end(), behind_dashes.begin(), behind_dashes.end());
-  if (run_.command.empty()) {
-    fputs("utrace run: no command; use: utrace run [-e ENGINE]... -- COMMAND [ARGUMENTS]\n",
-          stderr);
-    return kExitUsage;
-  }
-  return RunTraced(run_);
+  if (!command->empty() && has_dashes) command->emplace_back("--");
+  command->insert(command->end(), behind_dashes.begin(), behind_dashes.end());
+  if (!command->empty()) return true;
+  const std::string name = app.get_name();
+  const char* const options = name == "run" ? "[-e ENGINE]... " : "";
+  fputs(fmt::format("utrace {0}: no command; use: utrace {0} {1}-- COMMAND [ARGUMENTS]\n", name,
+                    options)
+            .c_str(),
+        stderr);
+  return false;
 }
 
 }  // namespace utrace::cli

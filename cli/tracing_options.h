@@ -1,5 +1,5 @@
 // The command line of the commands that trace: run, attach, detach, ps, stop, resume, interrupt, engines,
-// serve.
+// serve, wrap.
 #ifndef CLI_TRACING_OPTIONS_H_
 #define CLI_TRACING_OPTIONS_H_
 
@@ -10,6 +10,7 @@
 #include "cli/attach_command.h"
 #include "cli/run_command.h"
 #include "cli/server_commands.h"
+#include "cli/wrap_command.h"
 
 namespace utrace::cli {
 
@@ -25,6 +26,8 @@ class TracingCommands {
 
   // After parsing: the one that was given; null if it was none of these.
   CLI::App* given() const;
+  // Whether that one has a command behind "--".
+  bool TakesCommand() const { return run_app_->parsed() || wrap_app_->parsed(); }
   // Runs it; the exit status. `has_dashes`: there was a "--", and `behind_dashes` followed it.
   int Run(bool has_dashes, const std::vector<std::string>& behind_dashes);
 
@@ -36,7 +39,11 @@ class TracingCommands {
   void AddControls(CLI::App& app);
   void AddEngines(CLI::App& app);
   void AddServe(CLI::App& app);
-  int RunCommand(bool has_dashes, const std::vector<std::string>& behind_dashes);
+  void AddWrap(CLI::App& app);
+  // The command that `app` was given. False if there is none, which was told.
+  static bool TakeCommand(const CLI::App& app, bool has_dashes,
+                          const std::vector<std::string>& behind_dashes,
+                          std::vector<std::string>* command);
 
   struct Control {
     CLI::App* app = nullptr;
@@ -49,6 +56,7 @@ class TracingCommands {
   CLI::App* ps_app_ = nullptr;
   CLI::App* engines_app_ = nullptr;
   CLI::App* serve_app_ = nullptr;
+  CLI::App* wrap_app_ = nullptr;
   Control stop_;
   Control resume_;
   Control interrupt_;
@@ -58,6 +66,7 @@ class TracingCommands {
   PsArguments ps_;
   EnginesArguments engines_;
   ServeArguments serve_;
+  WrapArguments wrap_;
 };
 
 }  // namespace utrace::cli

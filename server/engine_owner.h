@@ -52,6 +52,7 @@ class EngineOwner final : public Owner {
     kStop,    // utrace stop
     kInterrupt,
     kFilter,  // keeps tasks traced that have a filter for system calls
+    kTracer,  // a program that traces by ptrace(2)
   };
   struct About {
     Kind kind = Kind::kEngine;

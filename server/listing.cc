@@ -189,8 +189,12 @@ void DetachEngines(const DetachRequest& request, const ClientIdentity& client, A
       for (const AttachedEngine& engine : task.engines) {
         EngineOwner* const owner = ToEngineOwner(engine.owner.get());
         if (owner == nullptr || !Matches(request.engine, *owner)) continue;
-        // Calls that the filter names would fail from then on.
-        if (owner->about().kind == EngineOwner::Kind::kFilter) continue;
+        // Calls that the filter names would fail from then on; and a program that traces by ptrace(2)
+        // counts on its tracees.
+        if (owner->about().kind == EngineOwner::Kind::kFilter ||
+            owner->about().kind == EngineOwner::Kind::kTracer) {
+          continue;
+        }
         owner->NoteDetachedBy(client.pid);
         if (DetachOne(task, engine) != 0) continue;
         again = true;

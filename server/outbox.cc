@@ -1,5 +1,6 @@
 #include "server/outbox.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -54,6 +55,14 @@ void Outbox::FlushLocked() {
     queue_.pop_front();
     flushed_.notify_all();
   }
+}
+
+Fd Outbox::HandOver() {
+  const std::lock_guard lock(mutex_);
+  closed_ = true;
+  queue_.clear();
+  queued_ = 0;
+  return Fd(fcntl(socket_.get(), F_DUPFD_CLOEXEC, 0));
 }
 
 void Outbox::Close() {

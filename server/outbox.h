@@ -29,6 +29,9 @@ class Outbox {
   bool Post(const Reply& reply);
   // Sends what can be sent.
   void Flush();
+  // Gives the connection to somebody else: nothing is sent here any more. Invalid if no descriptor is
+  // left.
+  Fd HandOver();
   // The client is gone, or given up: nothing is sent any more, and the socket says end of file.
   void Close();
 

@@ -24,6 +24,7 @@
 #include "server/packet.h"
 #include "server/place.h"
 #include "server/session.h"
+#include "server/tracers.h"
 
 namespace utrace::server {
 namespace {
@@ -80,6 +81,7 @@ class Server {
   void Read(Connection& connection);
   bool HandlePacket(Connection& connection, Packet packet);
   bool SayHello(Connection& connection, const Hello& hello, std::vector<Fd> descriptors);
+  void BecomeTracer(Connection& connection, const Packet& hello);
   bool Refuse(Connection& connection, std::string reason);
   void Drop(uint64_t id);
   void OnNotified();
@@ -105,6 +107,7 @@ class Server {
   // Their clients are gone, their engines not yet.
   std::map<uint64_t, std::unique_ptr<Session>> closing_;
   Shared shared_;
+  Tracers tracers_{shared_};
 
   std::mutex mutex_;
   std::vector<uint64_t> notified_;  // guarded by mutex_
@@ -303,6 +306,10 @@ void Server::Read(Connection& connection) {
 
 // False if the connection is gone.
 bool Server::HandlePacket(Connection& connection, Packet packet) {
+  if (connection.session == nullptr && Tracers::IsHello(packet.text)) {
+    BecomeTracer(connection, packet);
+    return false;
+  }
   std::string error;
   std::optional<Request> request = ParseRequest(packet.text, &error);
   if (request && packet.descriptors.size() != DescriptorsOf(*request)) {
@@ -344,6 +351,28 @@ bool Server::SayHello(Connection& connection, const Hello& hello, std::vector<Fd
   had_client_ = true;
   Log(fmt::format("{} is here", connection.session->client().Describe()));
   return true;
+}
+
+// The connection is a tracing thread's, and leaves this loop.
+void Server::BecomeTracer(Connection& connection, const Packet& hello) {
+  if (!hello.descriptors.empty()) {
+    Refuse(connection, "a tracing thread passes no descriptors");
+    return;
+  }
+  const uint64_t id = connection.id;
+  const pid_t pid = connection.pid;
+  // The greeting is on its way already: a socket's queue has room for more than that.
+  Fd socket = connection.outbox->HandOver();
+  epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, connection.outbox->socket(), nullptr);
+  std::string reason = "no descriptor is left";
+  if (socket.valid()) reason = tracers_.Serve(&socket, pid, hello.text);
+  if (reason.empty()) {
+    had_client_ = true;
+    Log(fmt::format("a thread of process {} traces", pid));
+  } else {
+    Log(fmt::format("client with pid {}: {}", pid, reason));
+  }
+  connections_.erase(id);
 }
 
 bool Server::Refuse(Connection& connection, std::string reason) {
@@ -401,6 +430,7 @@ Server::Going Server::OnSignal() {
   Fd lock;
   place_.Lock(/*wait=*/true, &lock);
   place_.Remove();
+  tracers_.EndAll();
   epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, listener_.get(), nullptr);
   listener_.Reset();
   while (!connections_.empty()) {
@@ -421,7 +451,9 @@ Server::Going Server::OnSignal() {
 
 Server::Going Server::EndIfIdle() {
   lock_was_taken_ = false;
-  if (!had_client_ || !connections_.empty() || !closing_.empty()) return Going::kOn;
+  if (!had_client_ || !connections_.empty() || !closing_.empty() || !tracers_.Idle()) {
+    return Going::kOn;
+  }
   if (!ending_) {
     if (!linux_host::TracedTasks().empty()) return Going::kOn;
     Fd lock;
@@ -432,7 +464,7 @@ Server::Going Server::EndIfIdle() {
     // Nobody is starting a server now. Who has connected meanwhile is served; who connects from here
     // on finds the connection closed before the greeting, and starts another server.
     Accept();
-    if (!connections_.empty()) return Going::kOn;
+    if (!connections_.empty() || !tracers_.Idle()) return Going::kOn;
     place_.Remove();
     listener_.Reset();
   }
