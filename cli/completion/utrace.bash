@@ -59,7 +59,7 @@ _utrace_words() {
 }
 
 _utrace() {
-  local commands="run attach detach ps stop resume interrupt engines serve certify check"
+  local commands="run attach wrap detach ps stop resume interrupt engines serve certify check"
   local words word last command= options= n
   COMPREPLY=()
   _utrace_words
@@ -71,8 +71,8 @@ _utrace() {
     mapfile -t COMPREPLY < <(compgen -W "$commands --help --version" -- "$word")
     return
   fi
-  # Behind its options, `run` has another command: complete that one's name, then files.
-  if [[ $command == run ]]; then
+  # Behind their options, `run` and `wrap` have another command: complete that one's name, then files.
+  if [[ $command == run || $command == wrap ]]; then
     for ((n = 2; n < ${#words[@]} - 1; ++n)); do
       case ${words[n]} in
         -e | --engine | -o | --output | -E | --trace | -P | --path) ((++n)) ;;
@@ -110,6 +110,7 @@ _utrace() {
     attach)
       options="--engine --output --trace --path --failed --summary --paths --threads --follow --force --quiet --help"
       ;;
+    wrap) options="--children --help" ;;
     detach) options="--engine --threads --help" ;;
     ps) options="--json --help" ;;
     stop | interrupt) options="--threads --force --help" ;;
@@ -128,7 +129,7 @@ _utrace() {
     attach | detach | ps | stop | resume | interrupt)
       mapfile -t COMPREPLY < <(compgen -W "$(_utrace_processes)" -- "$word")
       ;;
-    run) mapfile -t COMPREPLY < <(compgen -c -- "$word") ;;
+    run | wrap) mapfile -t COMPREPLY < <(compgen -c -- "$word") ;;
     engines)
       compopt -o filenames 2>/dev/null
       mapfile -t COMPREPLY < <(compgen -f -X '!*.so' -- "$word"; compgen -d -- "$word")
