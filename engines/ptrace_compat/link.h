@@ -37,6 +37,7 @@ struct Stop {
   bool has_info = false;  // else PTRACE_GETSIGINFO fails
   siginfo_t info{};
   uint64_t message = 0;
+  bool registers_changed = false;  // by this link's tracer
   // struct ptrace_syscall_info as it was when the stop began; zero bytes if it is not known.
   size_t syscall_info_size = 0;
   std::array<uint8_t, 96> syscall_info{};

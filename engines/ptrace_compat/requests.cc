@@ -39,6 +39,13 @@ Stat StatOf(pid_t tid) {
   return {text[name_end + 2], static_cast<pid_t>(strtol(text.c_str() + name_end + 4, nullptr, 10))};
 }
 
+bool ChangesRegisters(int request) {
+#ifdef PTRACE_SETREGS
+  if (request == PTRACE_SETREGS) return true;
+#endif
+  return request == PTRACE_POKEUSR || request == PTRACE_SETREGSET;
+}
+
 // The body of a packet as one of its structures; false if the packet is too short for it.
 template <class T>
 bool Parse(std::span<const std::byte> packet, T* request) {
@@ -336,9 +343,12 @@ long Requests::OfMachine(Lock& lock, Link& link, const wire::PtraceRequest& requ
   long result = Pass(tracee->task(), request, in, out);
   if (result < 0) return result;
   if (request.request == PTRACE_GET_SYSCALL_INFO) result = CorrectSyscallInfo(stop, result, out);
-  if (request.request == PTRACE_POKEUSR && request.address >= sizeof(user_regs_struct)) {
+  if (ChangesRegisters(request.request)) {
     lock.lock();
-    link.sets_debug_registers = true;
+    link.stop.registers_changed = true;
+    const bool debug =
+        request.request == PTRACE_POKEUSR && request.address >= sizeof(user_regs_struct);
+    if (debug) link.sets_debug_registers = true;
   }
   return result;
 }

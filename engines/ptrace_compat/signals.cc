@@ -108,6 +108,7 @@ SignalResult Tracee::OnSignal(SignalReport& report) {
   if (only && only->empty()) return SignalResult(SignalAction::kIgnore).With(Wish());
   Occurrence occurrence;
   if (only) occurrence.only = *only;
+  occurrence.breakpoint = only && info.si_code == kFromInstruction;
   occurrence.stop.kind = Stop::Kind::kSignal;
   occurrence.stop.code = info.si_signo;
   occurrence.stop.has_info = true;

@@ -184,7 +184,8 @@ void Tracee::Advance() {
     const auto next = std::find_if(links_.begin(), links_.end(),
                                    [&](const auto& link) { return link->id > occurrence.last; });
     if (next == links_.end()) {
-      const bool stays = occurrence.kind == Occurrence::Kind::kSignal && occurrence.only.empty();
+      const bool stays = occurrence.kind == Occurrence::Kind::kSignal &&
+                         (occurrence.only.empty() || occurrence.passed_on);
       if (stays) introduced_.push_back(occurrence.stop.info);
       occurrences_.pop_front();
       continue;
@@ -209,8 +210,16 @@ void Tracee::GoOn(Link& link, int signal) {
   if (first) occurrences_.front().at = nullptr;
   if (stop.kind == Stop::Kind::kSyscall && signal != 0) SendSignal(signal);
   if (stop.kind != Stop::Kind::kSignal) return;
+  Occurrence* occurrence = first ? &occurrences_.front() : nullptr;
+  const bool directed = first && !occurrence->only.empty();
+  // It is going to run the instruction there anew: those who wait for that see it then.
+  if (directed && occurrence->breakpoint && stop.registers_changed) {
+    occurrences_.pop_front();
+    return;
+  }
   if (signal == 0) {
-    if (first) occurrences_.pop_front();
+    // What belongs to some links is each one's own affair.
+    if (first && !directed) occurrences_.pop_front();
     return;
   }
   if (stop.info.si_signo != signal) Replace(stop.info, signal, *link.tracer);
@@ -219,13 +228,13 @@ void Tracee::GoOn(Link& link, int signal) {
     Occurrence made;
     made.last = link.id;
     occurrences_.push_back(made);
+    occurrence = &occurrences_.back();
   }
-  Occurrence& occurrence = first ? occurrences_.front() : occurrences_.back();
-  occurrence.only.clear();
-  occurrence.stop.kind = Stop::Kind::kSignal;
-  occurrence.stop.code = signal;
-  occurrence.stop.has_info = true;
-  occurrence.stop.info = stop.info;
+  occurrence->passed_on = true;
+  occurrence->stop.kind = Stop::Kind::kSignal;
+  occurrence->stop.code = signal;
+  occurrence->stop.has_info = true;
+  occurrence->stop.info = stop.info;
 }
 
 void Tracee::Resume(Link& link, Run run, int signal) {
@@ -358,6 +367,7 @@ void Tracee::LeaveUnasked(Lock& lock, Link& link) {
       StepBackFromBreakpoint(link.tracer->process->pid);
       lock.lock();
       if (!link.is_alive()) return;
+      link.stop.registers_changed = true;
     }
   }
   Leave(link, signal);

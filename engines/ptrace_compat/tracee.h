@@ -90,6 +90,8 @@ class Tracee final : public Engine, public std::enable_shared_from_this<Tracee> 
     Stop stop;                 // what a link comes to
     uint32_t option = 0;       // of an event: the option that asks for it
     std::set<uint64_t> only;   // if not empty, the links that it visits
+    bool breakpoint = false;   // of a breakpoint instruction
+    bool passed_on = false;    // of those that it visits, one wants the program to get it
     uint64_t last = 0;         // the last link that was asked
     const Link* at = nullptr;  // the link that is in it
   };
