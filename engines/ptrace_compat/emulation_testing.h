@@ -36,15 +36,16 @@ constexpr int kEventStopStatus(int signal) { return (signal | 128 << 8) << 8 | 0
 constexpr int EventStatus(int event) { return (SIGTRAP | event << 8) << 8 | 0x7f; }
 constexpr int StopStatus(int signal) { return signal << 8 | 0x7f; }
 
-// As the server's, without foreign filters.
+// As the server's.
 class TestHost final : public HostRequests {
  public:
   long Ptrace(TaskView task, int request, uint64_t address, void* data) override {
     return linux_host::PtraceStateRequest(task, request, address, data);
   }
   std::optional<int> DeathStatus(TaskView task) override { return linux_host::DeathStatus(task); }
-  std::optional<uint32_t> FilterData(TaskView) override { return std::nullopt; }
-  int WantFiltered(TaskView, bool) override { return -EOPNOTSUPP; }
+  std::optional<uint32_t> FilterData(TaskView task) override {
+    return linux_host::FilterData(task);
+  }
 };
 
 // Fails the test, and waits no longer, if `fd` is not readable within the guard.

@@ -117,28 +117,38 @@ SyscallResult Tracee::OnSyscallEntry(SyscallEntry& report) {
     if (emulate) return SyscallResult::Abort().With(Wish());
     return SyscallResult(Wish());
   };
-  const auto filter = world_.host.FilterData(report.task());
   Occurrence entry = SyscallOccurrence(true);
+  bool filters = false;
   {
-    Lock lock = Enter();
-    if (report.repeated()) {
-      EnterOwn();
-      Advance();
-      return result(emulates_call_);
+    const Lock lock = Enter();
+    if (!report.repeated()) {
+      filter_told_ = false;
+      sees_exit_ = false;
+      emulates_call_ = std::any_of(links_.begin(), links_.end(), [](const auto& link) {
+        return link->state == Link::State::kRunning && Emulates(link->run);
+      });
     }
-    emulates_call_ = std::any_of(links_.begin(), links_.end(), [](const auto& link) {
-      return link->state == Link::State::kRunning && Emulates(link->run);
-    });
-    sees_exit_ = false;
-    if (!AnyWants(entry) && !filter) return result(emulates_call_);
+    filters = wants_.filtered_calls && !filter_told_;
   }
-  NoteSyscallInfo(report.task(), entry.stop);
-  Lock lock = Enter();
-  if (AnyWants(entry)) occurrences_.push_back(entry);
+  // The program's filter comes after the entry; where nobody wanted that, there is only this report.
+  const auto filter = filters ? world_.host.FilterData(report.task()) : std::nullopt;
+  if (!filter && !report.repeated()) {
+    bool wanted = false;
+    {
+      const Lock lock(world_.mutex);
+      wanted = AnyWants(entry);
+    }
+    if (wanted) NoteSyscallInfo(report.task(), entry.stop);
+  }
+  const Lock lock = Enter();
   if (filter) {
+    filter_told_ = true;
     const Occurrence seccomp = EventOccurrence(PTRACE_EVENT_SECCOMP, *filter);
-    // Whether a link that is in the call's stop asks for it is known when it goes on.
-    if (!occurrences_.empty() || AnyWants(seccomp)) occurrences_.push_back(seccomp);
+    if (AnyWants(seccomp)) occurrences_.push_back(seccomp);
+  } else if (report.repeated()) {
+    EnterOwn();
+  } else if (AnyWants(entry)) {
+    occurrences_.push_back(entry);
   }
   Advance();
   return result(emulates_call_);

@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "core/calls_wanted.h"
+
 namespace utrace::ptrace_compat {
 
 Tracee::Tracee(World& world, TaskView task, std::shared_ptr<AddressSpace> space)
@@ -15,12 +17,14 @@ Tracee::Tracee(World& world, TaskView task, std::shared_ptr<AddressSpace> space)
 Tracee::~Tracee() = default;
 
 Status Tracee::Attach(uint32_t options) {
+  Wants wants;
   {
     const Lock lock(world_.mutex);
-    events_ = Wanted(options);
+    wants = Wanted(options);
+    wants_.events = wants.events;
   }
   Result<Attachment> attachment =
-      Attachment::Attach(task_.view(), shared_from_this(), Events(events_));
+      Attachment::Attach(task_.view(), shared_from_this(), Events(wants.events));
   if (!attachment) return attachment.status();
   handle_ = attachment->handle();
   // It ends by control, and needs no object.
@@ -70,41 +74,54 @@ int Tracee::Prepare(Lock& lock, Link& link) {
 
 // ---- What is wanted -------------------------------------------------------------------------------
 
-unsigned long Tracee::Wanted(uint32_t options) const {
+Tracee::Wants Tracee::Wanted(uint32_t options) const {
+  bool calls = sees_exit_;
   unsigned long events = UTRACE_EVENT(QUIESCE) | UTRACE_EVENT_SIGNAL_ALL | UTRACE_EVENT(JCTL) |
                          UTRACE_EVENT(EXEC) | UTRACE_EVENT(DEATH) | UTRACE_EVENT(REAP);
   // No wait tells how a leader ended that dies before its threads: this does.
   if (task_.tid() == task_.tgid()) events |= UTRACE_EVENT(EXIT);
   for (const auto& link : links_) {
     options |= link->options;
-    if (StopsAtEntry(link->run)) events |= UTRACE_EVENT_SYSCALL;
+    if (!StopsAtEntry(link->run)) continue;
+    events |= UTRACE_EVENT_SYSCALL;
+    calls = true;
   }
   constexpr uint32_t kChildren =
       PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEVFORKDONE;
   if ((options & kChildren) != 0) events |= UTRACE_EVENT(CLONE);
   if ((options & PTRACE_O_TRACEEXIT) != 0) events |= UTRACE_EVENT(EXIT);
   if (sees_exit_) events |= UTRACE_EVENT(SYSCALL_EXIT);
-  return events;
+  if ((options & PTRACE_O_TRACESECCOMP) == 0) return {.events = events};
+  events |= UTRACE_EVENT(SYSCALL_ENTRY);
+  return {.events = events, .all_calls = calls, .filtered_calls = true};
+}
+
+// Without the lock, unless the task runs no user code meanwhile. Fails only for a task that is dead.
+void Tracee::Set(const Wants& wants) {
+  const CallsWanted calls{.all = wants.all_calls, .filtered = wants.filtered_calls};
+  // In this order the task does not for a moment stop for all calls.
+  if (!calls.all) (void)WantCalls(handle_, calls);
+  utrace_set_events(task_.get(), handle_.get(), wants.events);
+  if (calls.all) (void)WantCalls(handle_, calls);
 }
 
 // Of a task that runs no user code before this returns: never waits then.
 void Tracee::SetEventsOfHeld() {
-  const unsigned long wanted = Wanted(0);
-  if (wanted == events_) return;
-  // Fails only for a task that is dead.
-  utrace_set_events(task_.get(), handle_.get(), wanted);
-  events_ = wanted;
+  const Wants wanted = Wanted(0);
+  if (wanted == wants_) return;
+  Set(wanted);
+  wants_ = wanted;
 }
 
 void Tracee::ChooseEvents(Lock& lock) {
   for (;;) {
-    const unsigned long wanted = Wanted(0);
-    if (wanted == events_) return;
+    const Wants wanted = Wanted(0);
+    if (wanted == wants_) return;
     lock.unlock();
     // If it runs, this may wait for its lane, which may wait for the lock.
-    utrace_set_events(task_.get(), handle_.get(), wanted);
+    Set(wanted);
     lock.lock();
-    events_ = wanted;
+    wants_ = wanted;
   }
 }
 
@@ -127,7 +144,7 @@ Action Tracee::Wish() const {
   return action;
 }
 
-bool Tracee::Wants(const Occurrence& occurrence, const Link& link) const {
+bool Tracee::IsFor(const Occurrence& occurrence, const Link& link) const {
   if (link.state != Link::State::kRunning) return false;
   if (!occurrence.only.empty() && occurrence.only.count(link.id) == 0) return false;
   switch (occurrence.kind) {
@@ -147,7 +164,7 @@ bool Tracee::Wants(const Occurrence& occurrence, const Link& link) const {
 
 bool Tracee::AnyWants(const Occurrence& occurrence) const {
   return std::any_of(links_.begin(), links_.end(),
-                     [&](const auto& link) { return Wants(occurrence, *link); });
+                     [&](const auto& link) { return IsFor(occurrence, *link); });
 }
 
 // ---- Passage ----------------------------------------------------------------------------------------
@@ -194,7 +211,7 @@ void Tracee::Advance() {
     // In a stop of its own; asked again when it goes on.
     if (link.is_stopped()) return;
     occurrence.last = link.id;
-    if (!Wants(occurrence, link)) continue;
+    if (!IsFor(occurrence, link)) continue;
     occurrence.at = &link;
     EnterStop(link, occurrence.stop);
     // The next link may find another state.

@@ -100,7 +100,7 @@ class Tracee final : public Engine, public std::enable_shared_from_this<Tracee> 
   Lock Enter();
   bool Busy() const;
   Action Wish() const;
-  bool Wants(const Occurrence& occurrence, const Link& link) const;
+  bool IsFor(const Occurrence& occurrence, const Link& link) const;
   bool AnyWants(const Occurrence& occurrence) const;
   void EnterStop(Link& link, const Stop& stop);
   void EnterOwn();
@@ -111,7 +111,15 @@ class Tracee final : public Engine, public std::enable_shared_from_this<Tracee> 
   void StepBackFromBreakpoint(pid_t tracer);
   int Control(enum utrace_resume_action action) const;
   void SetEventsOfHeld();
-  unsigned long Wanted(uint32_t options) const;
+  struct Wants {
+    unsigned long events = 0;
+    bool all_calls = true;  // calls_wanted.h
+    bool filtered_calls = false;
+
+    friend bool operator==(const Wants&, const Wants&) = default;
+  };
+  Wants Wanted(uint32_t options) const;
+  void Set(const Wants& wants);
   bool SpaceIsUsedBy(pid_t tracer) const;
 
   // events.cc
@@ -142,12 +150,13 @@ class Tracee final : public Engine, public std::enable_shared_from_this<Tracee> 
   std::set<uint64_t> exec_traps_;             // links that the SIGTRAP of an exec is for
   std::optional<uint64_t> vfork_child_;       // whose parent's call is about to end
   uint64_t callbacks_ = 0;                    // that took the lock
-  unsigned long events_ = 0;
-  bool sees_exit_ = false;    // the end of the present call must be seen
-  bool has_stepped_ = false;  // some link asked for a step at some time
-  bool step_runs_ = false;    // who asked for the step under way has left
+  Wants wants_;                               // what is set
+  bool sees_exit_ = false;                    // the end of the present call must be seen
+  bool has_stepped_ = false;                  // some link asked for a step at some time
+  bool step_runs_ = false;                    // who asked for the step under way has left
   bool dead_ = false;
   int group_stop_ = 0;          // the signal of the job control stop that it is in
+  bool filter_told_ = false;    // of the present call, the stop that a filter of the program's made
   bool emulates_call_ = false;  // the present call shall not run
   int exit_status_ = 0;
 };
