@@ -219,6 +219,34 @@ TEST_F(BreakpointsTest, StepsOfTwoTracersAreTheirs) {
   EXPECT_EQ(second.Look(puppet.pid()).outcome, wire::WaitOutcome::kNothing);
 }
 
+TEST_F(BreakpointsTest, DebugRegistersAreTheirOwners) {
+  const Puppet puppet(RunFunction);
+  TestTracer first(emulation_);
+  TestTracer second(emulation_);
+  Stop(first, puppet);
+  Stop(second, puppet);
+  const uint64_t zero = offsetof(user, u_debugreg[0]);
+  const uint64_t control = offsetof(user, u_debugreg[7]);
+  const auto address = reinterpret_cast<uint64_t>(&g_shared->counter);
+  constexpr uint64_t kWriteOf4InSlot0 = 0xd0001;
+  ASSERT_EQ(second.Ptrace(PTRACE_POKEUSR, puppet.pid(), zero, address), 0);
+  ASSERT_EQ(second.Ptrace(PTRACE_POKEUSR, puppet.pid(), control, kWriteOf4InSlot0), 0);
+  EXPECT_EQ(first.Ask(PTRACE_PEEKUSR, puppet.pid(), zero).reply.result, 0);
+  EXPECT_EQ(second.Ask(PTRACE_PEEKUSR, puppet.pid(), zero).reply.result,
+            static_cast<int64_t>(address));
+  ASSERT_EQ(first.Ptrace(PTRACE_CONT, puppet.pid()), 0);
+  ASSERT_EQ(second.Ptrace(PTRACE_CONT, puppet.pid()), 0);
+  ASSERT_EQ(first.Ptrace(PTRACE_INTERRUPT, puppet.pid()), 0);
+  ASSERT_EQ(first.WaitStatus(puppet.pid()), kEventStopStatus(SIGTRAP));
+  EXPECT_EQ(first.Ask(PTRACE_PEEKUSR, puppet.pid(), control).reply.result, 0);
+  second.Kill();
+  EXPECT_EQ(first.Ptrace(PTRACE_POKEUSR, puppet.pid(), zero, address + 4), 0);
+  EXPECT_EQ(first.Ask(PTRACE_PEEKUSR, puppet.pid(), zero).reply.result,
+            static_cast<int64_t>(address + 4));
+  ASSERT_EQ(first.Ptrace(PTRACE_DETACH, puppet.pid()), 0);
+  puppet.Do('c');
+}
+
 TEST_F(BreakpointsTest, MemoryIsReadAndWrittenInLengths) {
   const Puppet puppet(RunFunction);
   TestTracer tracer(emulation_);

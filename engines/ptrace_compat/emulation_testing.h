@@ -46,6 +46,21 @@ class TestHost final : public HostRequests {
   std::optional<uint32_t> FilterData(TaskView task) override {
     return linux_host::FilterData(task);
   }
+  std::optional<unsigned> DebugRegisterAt(uint64_t user_offset) override {
+    return linux_host::DebugRegisterAt(user_offset);
+  }
+  int SetDebugRegister(TaskView task, uint64_t owner, unsigned index, uint64_t value) override {
+    return linux_host::SetDebugRegister(task, owner, index, value);
+  }
+  int GetDebugRegister(TaskView task, uint64_t owner, unsigned index, uint64_t* value) override {
+    return linux_host::GetDebugRegister(task, owner, index, value);
+  }
+  void DropDebugRegisters(TaskView task, uint64_t owner) override {
+    linux_host::DropDebugRegisters(task, owner);
+  }
+  std::vector<uint64_t> OwnersOfTrap(TaskView task) override {
+    return linux_host::OwnersOfTrap(task);
+  }
 };
 
 // Fails the test, and waits no longer, if `fd` is not readable within the guard.

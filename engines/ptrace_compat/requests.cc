@@ -305,6 +305,7 @@ long Requests::Resume(Lock& lock, Link& link, Run run, uint64_t signal) {
 long Requests::Detach(Lock& lock, Link& link, uint64_t signal) {
   if (signal > kLargestSignal) return -EIO;
   const std::shared_ptr<Tracee> tracee = link.tracee;
+  tracee->DropDebugRegisters(lock, link);
   tracee->Settle(lock);
   if (!link.is_stopped()) return -ESRCH;
   tracee->Leave(link, static_cast<int>(signal));
@@ -339,6 +340,8 @@ long Requests::OfMachine(Lock& lock, Link& link, const wire::PtraceRequest& requ
   const std::shared_ptr<Tracee> tracee = link.tracee;
   if (tracee->Prepare(lock, link) != 0) return -ESRCH;
   const Stop stop = link.stop;
+  if (const auto debug = DebugRegister(request))
+    return OfDebugRegister(lock, link, *debug, request, out);
   lock.unlock();
   long result = Pass(tracee->task(), request, in, out);
   if (result < 0) return result;
@@ -346,10 +349,28 @@ long Requests::OfMachine(Lock& lock, Link& link, const wire::PtraceRequest& requ
   if (ChangesRegisters(request.request)) {
     lock.lock();
     link.stop.registers_changed = true;
-    const bool debug =
-        request.request == PTRACE_POKEUSR && request.address >= sizeof(user_regs_struct);
-    if (debug) link.sets_debug_registers = true;
   }
+  return result;
+}
+
+// Which debug register the request is about.
+std::optional<unsigned> Requests::DebugRegister(const wire::PtraceRequest& request) const {
+  if (request.request != PTRACE_PEEKUSR && request.request != PTRACE_POKEUSR) return std::nullopt;
+  return world_.host.DebugRegisterAt(request.address);
+}
+
+// Each link has its own.
+long Requests::OfDebugRegister(Lock& lock, Link& link, unsigned index,
+                               const wire::PtraceRequest& request, Bytes* out) {
+  const TaskRef task = TaskRef::Share(link.tracee->task());
+  const bool writes = request.request == PTRACE_POKEUSR;
+  if (writes) link.sets_debug_registers = true;
+  lock.unlock();
+  if (writes) return world_.host.SetDebugRegister(task, link.id, index, request.data);
+  uint64_t value = 0;
+  const long result = world_.host.GetDebugRegister(task, link.id, index, &value);
+  const auto bytes = std::as_bytes(std::span(&value, 1));
+  out->assign(bytes.begin(), bytes.end());
   return result;
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -41,6 +42,9 @@ class Requests {
   static long SetOptions(Lock& lock, Link& link, uint64_t options);
   long OfMachine(Lock& lock, Link& link, const wire::PtraceRequest& request,
                  std::span<const std::byte> in, Bytes* out);
+  std::optional<unsigned> DebugRegister(const wire::PtraceRequest& request) const;
+  long OfDebugRegister(Lock& lock, Link& link, unsigned index, const wire::PtraceRequest& request,
+                       Bytes* out);
   long Pass(TaskView task, const wire::PtraceRequest& request, std::span<const std::byte> in,
             Bytes* out);
   long PassVector(TaskView task, const wire::PtraceRequest& request, std::span<const std::byte> in,

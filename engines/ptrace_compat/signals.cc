@@ -53,10 +53,12 @@ void Tracee::SendSignal(int signal) const {
 }
 
 // The links that a SIGTRAP is for; nullopt for all. An empty set: for nobody, not even the program.
+// `watchers` are those whose debug registers were met.
 std::optional<std::set<uint64_t>> Tracee::BelongsTo(const siginfo_t& info,
-                                                    std::optional<uint64_t> pc) const {
-  std::set<uint64_t> links;
+                                                    std::optional<uint64_t> pc,
+                                                    const std::vector<uint64_t>& watchers) const {
   if (info.si_signo != SIGTRAP) return std::nullopt;
+  std::set<uint64_t> links(watchers.begin(), watchers.end());
   if (IsStep(info)) {
     for (const auto& link : links_) {
       if (link->state == Link::State::kRunning && Steps(link->run)) links.insert(link->id);
@@ -73,13 +75,8 @@ std::optional<std::set<uint64_t>> Tracee::BelongsTo(const siginfo_t& info,
     }
     return links;
   }
-  if (info.si_code == TRAP_HWBKPT) {
-    for (const auto& link : links_) {
-      if (link->sets_debug_registers) links.insert(link->id);
-    }
-    if (!links.empty()) return links;
-  }
-  return std::nullopt;
+  if (links.empty()) return std::nullopt;
+  return links;
 }
 
 SignalResult Tracee::OnSignal(SignalReport& report) {
@@ -89,6 +86,9 @@ SignalResult Tracee::OnSignal(SignalReport& report) {
   if (info.si_signo == SIGTRAP && info.si_code == kFromInstruction) {
     if (const auto found = report.machine().Pc()) pc = *found;
   }
+  const bool may_watch = info.si_signo == SIGTRAP && info.si_code > 0 && !pc;
+  const std::vector<uint64_t> watchers =
+      may_watch ? world_.host.OwnersOfTrap(report.task()) : std::vector<uint64_t>();
   const Lock lock = Enter();
   if (info.si_code == kSentCode) {
     info.si_code = SI_KERNEL;
@@ -97,7 +97,7 @@ SignalResult Tracee::OnSignal(SignalReport& report) {
   const bool dropped = report.signal_so_far() == SignalAction::kIgnore &&
                        !IsIgnored(info.si_signo, *report.original());
   if (dropped) return Wish();
-  const auto only = BelongsTo(info, pc);
+  const auto only = BelongsTo(info, pc, watchers);
   if (only && IsStep(info) && step_runs_) {
     step_runs_ = false;
     if (links_.empty() && introduced_.empty()) {

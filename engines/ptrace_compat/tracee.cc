@@ -370,7 +370,16 @@ void Tracee::Leave(Link& link, int signal) {
   LetGo();
 }
 
+void Tracee::DropDebugRegisters(Lock& lock, Link& link) {
+  if (!std::exchange(link.sets_debug_registers, false)) return;
+  lock.unlock();
+  world_.host.DropDebugRegisters(task_, link.id);
+  lock.lock();
+}
+
 void Tracee::LeaveUnasked(Lock& lock, Link& link) {
+  DropDebugRegisters(lock, link);
+  if (!link.is_alive()) return;
   int signal = 0;
   if (link.is_stopped() && link.stop.kind == Stop::Kind::kSignal && !link.stop.own) {
     signal = link.stop.info.si_signo;

@@ -52,6 +52,8 @@ class Tracee final : public Engine, public std::enable_shared_from_this<Tracee> 
   void Leave(Link& link, int signal);
   // The same where the link's tracer has ended: what its stop was for does no harm.
   void LeaveUnasked(Lock& lock, Link& link);
+  // Before the link's tracer leaves.
+  void DropDebugRegisters(Lock& lock, Link& link);
   // Takes the engine off if it has no link.
   void LeaveIfUnused() { LetGo(); }
   // Makes the machine state of the task, which `link` holds, accessible. Zero, or -ESRCH.
@@ -133,8 +135,8 @@ class Tracee final : public Engine, public std::enable_shared_from_this<Tracee> 
 
   // signals.cc
   void SendSignal(int signal) const;
-  std::optional<std::set<uint64_t>> BelongsTo(const siginfo_t& info,
-                                              std::optional<uint64_t> pc) const;
+  std::optional<std::set<uint64_t>> BelongsTo(const siginfo_t& info, std::optional<uint64_t> pc,
+                                              const std::vector<uint64_t>& watchers) const;
   SignalResult AtReport(SignalReport& report);
   static void Replace(siginfo_t& info, int signal, const Tracer& tracer);
 
