@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <functional>
@@ -71,7 +72,7 @@ inline void AwaitReadable(int fd) {
 
 // What all puppets of a test can write and the test read.
 struct Shared {
-  volatile int handled = 0;  // signals that a handler ran for
+  std::atomic<int> handled = 0;  // signals that a handler ran for
   volatile int last_signal = 0;
   volatile int counter = 0;
 };
@@ -86,7 +87,7 @@ inline Shared* g_shared = nullptr;
 
 inline void CountSignal(int signal) {
   g_shared->last_signal = signal;
-  g_shared->handled = g_shared->handled + 1;
+  ++g_shared->handled;
 }
 
 // A process that does what it is told: one call of `body` for each command, with the command. It is the
