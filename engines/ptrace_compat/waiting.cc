@@ -29,6 +29,8 @@ pid_t ParentOf(pid_t pid) {
       strtol(text.c_str() + std::min(name_end + 4, text.size()), nullptr, 10));
 }
 
+bool IsRing(const PendingWait& wait) { return (wait.request.header.flags & wire::kRing) != 0; }
+
 // si_code and si_status of SIGCHLD for a wait status.
 void Explain(int status, bool by_job_control, siginfo_t& info) {
   if (WIFEXITED(status)) {
@@ -170,13 +172,15 @@ void World::Wait(Tracer& tracer, const wire::WaitRequest& request) {
     Answer(tracer, request, wire::WaitOutcome::kEvent, link);
     return;
   }
-  if (!any) {
-    Answer(tracer, request, wire::WaitOutcome::kNoTracee, nullptr);
-    return;
-  }
   const bool rings = (request.header.flags & wire::kRing) != 0;
   const bool at_once = (request.options & WNOHANG) != 0;
-  if (rings || at_once) Answer(tracer, request, wire::WaitOutcome::kNothing, nullptr);
+  if (rings || at_once || !any) {
+    Answer(tracer, request, any ? wire::WaitOutcome::kNothing : wire::WaitOutcome::kNoTracee,
+           nullptr);
+  }
+  // A child that is none yet may become a tracee (PTRACE_TRACEME): who asks to be rung is told of that.
+  if (!any && !rings) return;
+  if (rings) std::erase_if(tracer.waits, IsRing);
   if (rings || !at_once) tracer.waits.push_back({request});
 }
 
@@ -219,19 +223,15 @@ void World::Offer(Link& link) {
 void World::LookForLost(TracerProcess& process) {
   for (const auto& thread : process.threads) {
     for (auto it = thread->waits.begin(); it != thread->waits.end();) {
-      bool any = false;
-      Search(*thread, it->request, &any);
+      bool any = IsRing(*it);
+      if (!any) Search(*thread, it->request, &any);
       if (any) {
         ++it;
         continue;
       }
       const wire::WaitRequest request = it->request;
       it = thread->waits.erase(it);
-      if ((request.header.flags & wire::kRing) != 0) {
-        syscall(SYS_tgkill, process.pid, thread->tid, request.ring);
-      } else {
-        Answer(*thread, request, wire::WaitOutcome::kNoTracee, nullptr);
-      }
+      Answer(*thread, request, wire::WaitOutcome::kNoTracee, nullptr);
     }
   }
 }

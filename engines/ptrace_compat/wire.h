@@ -49,7 +49,8 @@ enum class Op : uint32_t {
 enum Flags : uint32_t {
   kNoReply = 1,
   // kWait: do not keep the request. Answer at once, and if there was nothing, send the thread the
-  // signal WaitRequest.ring once there may be something.
+  // signal WaitRequest.ring once there may be something; also if no tracee matches yet, since a child may
+  // become one. The last such request of a thread holds; kCancel ends it without a reply.
   kRing = 2,
 };
 

@@ -125,6 +125,7 @@ class Waiter {
     return Step::kOver;
   }
   bool OnlyTracees() const { return thread_.only_tracees == ChildrenGeneration() + 1; }
+  void StopRing();
   bool MayWait() const { return (call_.options & WNOHANG) == 0; }
   bool Matches(pid_t pid) const;
 
@@ -136,6 +137,7 @@ class Waiter {
   const SignalsBlocked blocked_;
   bool non_blocking_pidfd_ = false;
   WaitOutcome outcome_ = WaitOutcome::kNothing;  // as the server said last
+  uint64_t ring_ = 0;                            // the request by which the ring was asked for
   long status_ = 0;
 };
 
@@ -192,6 +194,7 @@ Waiter::Step Waiter::Deliver(const WaitReply& reply) {
 Waiter::Step Waiter::AskServer(uint32_t flags) {
   WaitReply reply;
   const int status = AskToWait(thread_, call_, flags, &reply);
+  if ((flags & wire::kRing) != 0) ring_ = thread_.connection.last_serial();
   if (status == -ENOTCONN) return Step::kGoOn;
   if (status != 0) return Finish(status);
   outcome_ = reply.outcome;
@@ -290,6 +293,20 @@ Waiter::Step Waiter::OnNative(const siginfo_t& info) {
   return Finish(0);
 }
 
+// The wait is over: a ring that comes now would interrupt something else.
+void Waiter::StopRing() {
+  if (ring_ == 0 || !thread_.connection.open()) return;
+  wire::PlainRequest cancel;
+  cancel.header = {
+      .op = wire::Op::kCancel, .flags = wire::kNoReply, .serial = thread_.connection.NextSerial()};
+  cancel.target = ring_;
+  thread_.connection.Send(&cancel, sizeof(cancel), nullptr, 0);
+  const Mask ring = Only(RingSignal());
+  const timespec now{};
+  Raw(SYS_rt_sigtimedwait, reinterpret_cast<long>(&ring), 0, reinterpret_cast<long>(&now),
+      sizeof(ring));
+}
+
 long Waiter::Run() {
   if (call_.id_type == P_PIDFD) {
     const int fd = static_cast<int>(call_.id);
@@ -330,6 +347,7 @@ long Waiter::Run() {
     }
     if (AwaitNative() == Step::kOver) break;
   }
+  StopRing();
   if (status_ == 0 && result_->pid == 0 && non_blocking_pidfd_) {
     return (native_.options & WNOHANG) != 0 ? 0 : -EAGAIN;
   }
