@@ -69,7 +69,9 @@ int RunWrapped(const WrapArguments& arguments) {
 
   fcntl(client->socket(), F_SETFD, 0);
   setenv(ptrace_compat::kWrapVariable,
-         fmt::format("{} {} {}", arguments.children ? 1 : 0, client->socket(), directory).c_str(),
+         fmt::format("{} {} {} {}", arguments.children ? 1 : 0, client->socket(), client->server(),
+                     directory)
+             .c_str(),
          1);
   std::string preload = library;
   if (const char* const others = getenv("LD_PRELOAD"); others != nullptr && *others != '\0') {

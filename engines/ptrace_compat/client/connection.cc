@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -85,7 +86,6 @@ int Connection::Open(Enrol enrol) {
   if (status == 0) status = static_cast<int>(Raw(SYS_fstat, fd_, Address(&stat)));
   device_ = stat.st_dev;
   inode_ = stat.st_ino;
-  server_ = peer.pid;
   if (status == 0) status = Greet();
   if (status != 0) {
     CloseRaw(fd_);
@@ -107,10 +107,14 @@ int Connection::Greet() {
   pollfd poll{.fd = fd_, .events = POLLIN, .revents = 0};
   timespec patience{.tv_sec = kGreetingPatience / 1000, .tv_nsec = 0};
   if (Raw(SYS_ppoll, Address(&poll), 1, Address(&patience), 0) != 1) return -ETIMEDOUT;
-  char greeting[16];
-  if (Raw(SYS_recvfrom, fd_, Address(greeting), sizeof(greeting), 0) <= 0 || greeting[0] != '{') {
-    return -ECONNREFUSED;
-  }
+  char greeting[2048];
+  const long size = Raw(SYS_recvfrom, fd_, Address(greeting), sizeof(greeting) - 1, 0);
+  if (size <= 0 || greeting[0] != '{') return -ECONNREFUSED;
+  greeting[size] = '\0';
+  // The socket's peer is whoever made the listening socket; the server names itself.
+  const char* const pid = strstr(greeting, "\"pid\":");
+  if (pid == nullptr) return -ECONNREFUSED;
+  server_ = atoi(pid + strlen("\"pid\":"));
   const wire::Hello hello{.pid = static_cast<pid_t>(Raw(SYS_getpid)),
                           .tid = static_cast<pid_t>(Raw(SYS_gettid))};
   const long sent = Raw(SYS_sendto, fd_, Address(&hello), sizeof(hello), MSG_NOSIGNAL);

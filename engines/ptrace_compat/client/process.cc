@@ -55,11 +55,10 @@ void InForkedChild() {
 
 // The connection that `utrace wrap` passed: out of the way of the program's own descriptors.
 void Keep(int fd) {
-  ucred peer{};
-  socklen_t size = sizeof(peer);
-  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return;
-  g_server = peer.pid;
-  if (const int high = MoveUp(fd); high < 0) fcntl(fd, F_SETFD, FD_CLOEXEC);
+  int type = 0;
+  socklen_t size = sizeof(type);
+  if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0) return;
+  if (MoveUp(fd) < 0) fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
 // `value` is that of the variable, and is changed: who reads it next must not take some other
@@ -67,12 +66,14 @@ void Keep(int fd) {
 void Configure(char* value) {
   g_children = value[0] == '1';
   char* const number = value + 2;
-  char* const directory = strchr(number, ' ');
-  if (directory == nullptr) return;
-  if (strlen(directory + 1) >= sizeof(g_directory)) return;
+  char* const server = strchr(number, ' ');
+  if (server == nullptr) return;
+  const char* const directory = strchr(server + 1, ' ');
+  if (directory == nullptr || strlen(directory + 1) >= sizeof(g_directory)) return;
   strcpy(g_directory, directory + 1);
+  g_server = atoi(server + 1);
   if (*number != '-') Keep(atoi(number));
-  for (char* digit = number; digit != directory; ++digit) *digit = '-';
+  for (char* digit = number; digit != server; ++digit) *digit = '-';
 }
 
 void ReadEnvironment() {
