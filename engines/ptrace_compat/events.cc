@@ -124,6 +124,8 @@ SyscallResult Tracee::OnSyscallEntry(SyscallEntry& report) {
     if (!report.repeated()) {
       filter_told_ = false;
       sees_exit_ = false;
+      in_call_ = true;
+      for (const auto& link : links_) link->missed_entry = false;
       emulates_call_ = std::any_of(links_.begin(), links_.end(), [](const auto& link) {
         return link->state == Link::State::kRunning && Emulates(link->run);
       });
@@ -164,6 +166,7 @@ Action Tracee::OnSyscallExit(SyscallExit& report) {
   if (wanted) NoteSyscallInfo(report.task(), exit.stop);
   const Lock lock = Enter();
   sees_exit_ = false;
+  in_call_ = false;
   if (vfork_child_) {
     const Occurrence done =
         EventOccurrence(PTRACE_EVENT_VFORK_DONE, *std::exchange(vfork_child_, std::nullopt));

@@ -81,6 +81,8 @@ struct Link {
   std::deque<Stop> own;   // that it shall come to, alone
   bool prepared = false;  // in this stop the machine state was found to be accessible
   bool sets_debug_registers = false;
+  // It came while the task was in a system call, whose entry others saw: it does not see the exit either.
+  bool missed_entry = false;
 
   // An event that was not waited for: its status, and its place among all events.
   bool unreported = false;

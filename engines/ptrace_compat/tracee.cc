@@ -153,7 +153,7 @@ bool Tracee::IsFor(const Occurrence& occurrence, const Link& link) const {
     case Occurrence::Kind::kEntry:
       return StopsAtEntry(link.run);
     case Occurrence::Kind::kExit:
-      return link.run == Run::kSyscall;
+      return link.run == Run::kSyscall && !link.missed_entry;
     case Occurrence::Kind::kEvent:
       return (link.options & occurrence.option) != 0;
     case Occurrence::Kind::kHandler:
@@ -298,7 +298,10 @@ void Tracee::LeaveTask() {
 
 // ---- Links --------------------------------------------------------------------------------------------
 
-void Tracee::Add(const std::shared_ptr<Link>& link) { links_.push_back(link); }
+void Tracee::Add(const std::shared_ptr<Link>& link) {
+  link->missed_entry = in_call_;
+  links_.push_back(link);
+}
 
 void Tracee::Approach(Lock& lock) {
   if (Busy()) {

@@ -153,9 +153,10 @@ class Tracee final : public Engine, public std::enable_shared_from_this<Tracee> 
   std::optional<uint64_t> vfork_child_;       // whose parent's call is about to end
   uint64_t callbacks_ = 0;                    // that took the lock
   Wants wants_;                               // what is set
-  bool sees_exit_ = false;                    // the end of the present call must be seen
-  bool has_stepped_ = false;                  // some link asked for a step at some time
-  bool step_runs_ = false;                    // who asked for the step under way has left
+  bool in_call_ = false;      // the entry of the present call was reported, its exit not yet
+  bool sees_exit_ = false;    // the end of the present call must be seen
+  bool has_stepped_ = false;  // some link asked for a step at some time
+  bool step_runs_ = false;    // who asked for the step under way has left
   bool dead_ = false;
   int group_stop_ = 0;          // the signal of the job control stop that it is in
   bool filter_told_ = false;    // of the present call, the stop that a filter of the program's made
