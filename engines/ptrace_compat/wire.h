@@ -107,7 +107,7 @@ struct Reply {
   uint64_t serial = 0;
   int32_t error = 0;  // zero, or a positive errno
   uint32_t size = 0;  // bytes behind it
-  int64_t result = 0;
+  int64_t result = 0;  // of a request that peeks, the word
 };
 
 // What a stopped tracee is in, so that the client answers PTRACE_GETSIGINFO, GETEVENTMSG and

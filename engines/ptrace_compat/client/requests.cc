@@ -157,7 +157,12 @@ long Ask(Thread& thread, long request, pid_t pid, uint64_t address, uint64_t dat
     case Passing::kValues:
     case Passing::kUnknown:  // the server says what is wrong first: the tracee or the request
       break;
-    case Passing::kOutWord:
+    case Passing::kOutWord: {
+      const int peeked = Exchange(thread, &transfer);
+      if (peeked != 0 || transfer.reply.error != 0) return ResultOf(peeked, transfer.reply);
+      // Any value is a word.
+      return CopyOut(Writable(data), &transfer.reply.result, argument.size);
+    }
     case Passing::kOut:
       transfer.out = Writable(data);
       out_size = static_cast<uint32_t>(argument.size);
