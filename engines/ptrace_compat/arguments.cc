@@ -4,6 +4,10 @@
 #include <signal.h>
 #include <sys/user.h>
 
+#ifdef PTRACE_ARCH_PRCTL
+#include <asm/prctl.h>
+#endif
+
 namespace utrace::ptrace_compat {
 namespace {
 
@@ -91,9 +95,19 @@ Argument ArgumentOf(long request) {
     case PTRACE_SET_THREAD_AREA:
       return {Passing::kIn, kThreadAreaSize};
 #endif
+#ifdef PTRACE_ARCH_PRCTL
+    case PTRACE_ARCH_PRCTL:
+      return {Passing::kArchPrctl, sizeof(long)};
+#endif
     default:
       return {};
   }
 }
+
+#ifdef PTRACE_ARCH_PRCTL
+bool FillsAddress(uint64_t data) { return data == ARCH_GET_FS || data == ARCH_GET_GS; }
+#else
+bool FillsAddress(uint64_t) { return false; }
+#endif
 
 }  // namespace utrace::ptrace_compat

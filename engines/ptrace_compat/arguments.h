@@ -19,6 +19,7 @@ enum class Passing : uint8_t {
   kInSized,      // data points to `address` bytes that the request reads
   kPeekSiginfo,  // address points to a struct ptrace_peeksiginfo_args, data to its nr siginfo_t
   kOutFilter,  // PTRACE_SECCOMP_GET_FILTER: data, unless null, to as many sock_filter as it returns
+  kArchPrctl,  // address is a number, or points to a word that is filled: FillsAddress(data)
   kUnknown,    // EIO, as from the kernel
 };
 
@@ -28,6 +29,9 @@ struct Argument {
 };
 
 Argument ArgumentOf(long request);
+
+// Of a request that passes kArchPrctl.
+bool FillsAddress(uint64_t data);
 
 }  // namespace utrace::ptrace_compat
 

@@ -25,6 +25,14 @@ TEST(Arguments, WordsAndSizedOnes) {
   EXPECT_EQ(ArgumentOf(PTRACE_LISTEN).passing, Passing::kValues);
 }
 
+TEST(Arguments, ArchPrctlFillsWhereItGets) {
+  constexpr uint64_t kSetFs = 0x1002;
+  constexpr uint64_t kGetFs = 0x1003;
+  EXPECT_EQ(ArgumentOf(PTRACE_ARCH_PRCTL).passing, Passing::kArchPrctl);
+  EXPECT_TRUE(FillsAddress(kGetFs));
+  EXPECT_FALSE(FillsAddress(kSetFs));
+}
+
 TEST(Arguments, WhatNobodyKnows) {
   for (const long request : {-1L, 10L, 0x4300L, 1L << 40}) {
     EXPECT_EQ(ArgumentOf(request).passing, Passing::kUnknown);

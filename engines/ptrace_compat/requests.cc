@@ -429,11 +429,27 @@ long Requests::Pass(TaskView task, const wire::PtraceRequest& request,
     }
     case Passing::kPeekSiginfo:
       return PeekSiginfo(task, request, in, out);
+    case Passing::kArchPrctl:
+      return ArchPrctl(task, request, out);
     case Passing::kOutFilter:
       return GetFilter(task, request, out);
     default:
       return -EIO;
   }
+}
+
+long Requests::ArchPrctl(TaskView task, const wire::PtraceRequest& request, Bytes* out) {
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): it is a number.
+  void* const code = reinterpret_cast<void*>(request.data);
+  if (!FillsAddress(request.data)) {
+    return world_.host.Ptrace(task, request.request, request.address, code);
+  }
+  uint64_t word = 0;
+  const long result =
+      world_.host.Ptrace(task, request.request, reinterpret_cast<uint64_t>(&word), code);
+  const auto bytes = std::as_bytes(std::span(&word, 1));
+  out->assign(bytes.begin(), bytes.end());
+  return result;
 }
 
 long Requests::PassVector(TaskView task, const wire::PtraceRequest& request,

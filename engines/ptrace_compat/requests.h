@@ -47,6 +47,7 @@ class Requests {
                        Bytes* out);
   long Pass(TaskView task, const wire::PtraceRequest& request, std::span<const std::byte> in,
             Bytes* out);
+  long ArchPrctl(TaskView task, const wire::PtraceRequest& request, Bytes* out);
   long PassVector(TaskView task, const wire::PtraceRequest& request, std::span<const std::byte> in,
                   Bytes* out);
   long PeekSiginfo(TaskView task, const wire::PtraceRequest& request, std::span<const std::byte> in,

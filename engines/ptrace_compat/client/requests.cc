@@ -187,6 +187,11 @@ long Ask(Thread& thread, long request, pid_t pid, uint64_t address, uint64_t dat
       break;
     case Passing::kPeekSiginfo:
       return PeekSiginfo(thread, &transfer, address, data);
+    case Passing::kArchPrctl:
+      if (!FillsAddress(data)) break;
+      transfer.out = Writable(address);
+      out_size = static_cast<uint32_t>(argument.size);
+      break;
     case Passing::kOutFilter:
       transfer.out = Writable(data);
       if (data != 0) out_size = wire::kMaxPayload;
