@@ -12,6 +12,8 @@ namespace utrace::ptrace_compat {
 namespace {
 
 constexpr size_t kLargestPacket = wire::kMaxPayload + 4096;
+// Bytes kept for a client that does not read. One that waits for its replies, as all do, never has that many.
+constexpr size_t kMostWaiting = size_t{1} << 20;
 
 }  // namespace
 
@@ -39,6 +41,11 @@ void Connection::Send(wire::Reply reply, std::span<const std::byte> payload) {
   const auto head = std::as_bytes(std::span(&reply, 1));
   const std::lock_guard lock(mutex_);
   if (waiting_.empty() && TrySend(head, payload)) return;
+  waiting_size_ += head.size() + payload.size();
+  if (waiting_size_ > kMostWaiting) {
+    ShutDown();
+    return;
+  }
   std::vector<std::byte> packet(head.begin(), head.end());
   packet.insert(packet.end(), payload.begin(), payload.end());
   waiting_.push_back(std::move(packet));
@@ -49,7 +56,10 @@ void Connection::Send(wire::Reply reply, std::span<const std::byte> payload) {
 void Connection::SendWaiting() {
   const std::lock_guard lock(mutex_);
   watch_ = 0;
-  while (!waiting_.empty() && TrySend(waiting_.front(), {})) waiting_.pop_front();
+  while (!waiting_.empty() && TrySend(waiting_.front(), {})) {
+    waiting_size_ -= waiting_.front().size();
+    waiting_.pop_front();
+  }
   if (waiting_.empty()) return;
   watch_ = watcher_.Add(socket_, EPOLLOUT, [self = shared_from_this()] { self->SendWaiting(); });
 }

@@ -24,7 +24,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Connection& operator=(const Connection&) = delete;
 
   // Sends `reply`, whose size it sets, and `payload` behind it; never waits, loses nothing while the
-  // connection lives, keeps the order. Any thread.
+  // connection lives, keeps the order. A client that lets much pile up is given up: ShutDown. Any thread.
   void Send(wire::Reply reply, std::span<const std::byte> payload = {});
   // Waits for a packet. It is valid until the next call; empty when the connection is over. One thread.
   std::span<const std::byte> Receive();
@@ -41,6 +41,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::mutex mutex_;
   // ---- Guarded by mutex_. ----
   std::deque<std::vector<std::byte>> waiting_;
+  size_t waiting_size_ = 0;  // bytes
   uint64_t watch_ = 0;
 };
 

@@ -17,6 +17,8 @@ namespace utrace::ptrace_compat {
 namespace {
 
 constexpr int kContinuedStatus = 0xffff;
+// Of one thread, which natively has one; signal handlers may add theirs.
+constexpr size_t kMostWaits = 64;
 
 pid_t ParentOf(pid_t pid) {
   std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
@@ -181,6 +183,13 @@ void World::Wait(Tracer& tracer, const wire::WaitRequest& request) {
   // A child that is none yet may become a tracee (PTRACE_TRACEME): who asks to be rung is told of that.
   if (!any && !rings) return;
   if (rings) std::erase_if(tracer.waits, IsRing);
+  if (tracer.waits.size() >= kMostWaits) {
+    // One that rings has been answered, and is not held.
+    if (!rings && !at_once) {
+      tracer.connection->Send({.serial = request.header.serial, .error = EAGAIN});
+    }
+    return;
+  }
   if (rings || !at_once) tracer.waits.push_back({request});
 }
 
