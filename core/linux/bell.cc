@@ -86,12 +86,15 @@ bool InstallHandler() {
 void Bell::Bind() {
   static const bool installed = InstallHandler();
   if (!installed) std::abort();  // only an invalid signal number could cause it
+  process_ = getpid();
   thread_ = static_cast<pid_t>(syscall(SYS_gettid));
 }
 
 void Bell::Ring() {
   words_.Ring([this](const Atomic<uint32_t>& rung) {
-    syscall(SYS_tgkill, getpid(), thread_, Signal());
+    syscall(SYS_tgkill, process_, thread_, Signal());
+    // Not yet there, it looks at `rung` before it sleeps.
+    if (!rings_alone_.load(std::memory_order_seq_cst)) return;
     syscall(SYS_futex, &rung, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
   });
 }
@@ -103,9 +106,11 @@ int Bell::WaitId(int id_type, id_t id, siginfo_t* info, int options) {
 }
 
 void Bell::WaitForRing() {
+  rings_alone_.store(true, std::memory_order_seq_cst);
   words_.WaitForRing([](const Atomic<uint32_t>& rung) {
     syscall(SYS_futex, &rung, FUTEX_WAIT_PRIVATE, 0, nullptr, nullptr, 0);
   });
+  rings_alone_.store(false, std::memory_order_seq_cst);
 }
 
 }  // namespace utrace::linux_host

@@ -35,6 +35,8 @@ class Bell {
 
  private:
   BellWords words_;
+  Atomic<bool> rings_alone_{false};  // the wait is WaitForRing
+  pid_t process_ = 0;
   pid_t thread_ = 0;
 };
 

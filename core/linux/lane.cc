@@ -4,6 +4,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <memory>
@@ -212,7 +213,7 @@ void Lane::Run() {
     }
     // Take all stops that there are before acting on the first: a busy tracee must not starve others.
     std::vector<siginfo_t> stops;
-    const size_t most = tasks_.size() + 1;
+    const size_t most = std::max<size_t>(1, tasks_.size() + unannounced_.size());
     while (stops.size() < most) {
       siginfo_t stop{};
       if (waitid(P_ALL, 0, &stop, WSTOPPED | WNOHANG | kOwnTracees) != 0 || stop.si_pid == 0) break;

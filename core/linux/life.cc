@@ -217,7 +217,10 @@ void LinuxTask::AtExec() {
 // At the entry of a call. Whether it is the task's own exit and was reported here, where the code can
 // still be changed [EXI-01, LIM-05].
 bool LinuxTask::ReportOwnExit() {
-  if ((core_->HostInterest() & UTRACE_EVENT(EXIT)) == 0 || FetchRegisters() != 0) return false;
+  if ((core_->HostInterest() & UTRACE_EVENT(EXIT)) == 0) return false;
+  const bool known = syscall_info_size_ != 0 && syscall_info_.op == PTRACE_SYSCALL_INFO_ENTRY;
+  if (known && !IsExitCall(static_cast<long>(syscall_info_.entry.nr))) return false;
+  if (FetchRegisters() != 0) return false;
   if (arch::IsForeignAbi(registers_) || !IsExitCall(arch::SyscallNumber(registers_))) return false;
   place_ = Place::kExit;
   exit_call_ = arch::SyscallNumber(registers_);

@@ -21,6 +21,8 @@
 #ifndef CORE_LINUX_LINUX_TASK_H_
 #define CORE_LINUX_LINUX_TASK_H_
 
+#include <sys/ptrace.h>
+
 #include <condition_variable>
 #include <csignal>
 #include <deque>
@@ -271,6 +273,9 @@ class LinuxTask final : public HostTask {
   arch::DebugRegisters debug_registers_;
   arch::DebugRegisters::Physical debug_installed_;  // what the thread really has
   std::vector<uint64_t> debug_trap_owners_;         // of the present stop
+  // What PTRACE_GET_SYSCALL_INFO says at the present stop of a system call; no size: not known, or changed.
+  __ptrace_syscall_info syscall_info_{};
+  size_t syscall_info_size_ = 0;
   bool registers_valid_ = false;
   arch::GeneralRegisters registers_{};
 

@@ -4,7 +4,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 #include "core/changes.h"
 #include "core/linux/linux_task.h"
@@ -60,7 +62,15 @@ long LinuxTask::StateRequest(long request, uint64_t address, void* data) {
     // Only here: a callback that has just decided to hold the task is over now.
     result = core_->CheckAccess();
     if (result != 0) return;
-    if (access == StateAccess::kChanges) registers_valid_ = false;
+    if (request == PTRACE_GET_SYSCALL_INFO && syscall_info_size_ != 0) {
+      std::memcpy(data, &syscall_info_, std::min<size_t>(address, syscall_info_size_));
+      result = static_cast<long>(syscall_info_size_);
+      return;
+    }
+    if (access == StateAccess::kChanges) {
+      registers_valid_ = false;
+      syscall_info_size_ = 0;
+    }
     result = syscall(SYS_ptrace, request, tid(), address, data);
     if (result < 0) result = RequestError(-errno);
   });

@@ -46,6 +46,7 @@ int LinuxTask::FetchRegisters() {
 
 // Written through: a task that was killed meanwhile refuses, and the caller learns it [KIL-05].
 int LinuxTask::StoreRegisters() {
+  syscall_info_size_ = 0;
   iovec vector{&registers_, sizeof(registers_)};
   if (ptrace(PTRACE_SETREGSET, tid(), NT_PRSTATUS, &vector) == 0) return 0;
   registers_valid_ = false;
@@ -78,6 +79,7 @@ int LinuxTask::RegsetSet(uint32_t index, size_t position, size_t count, const vo
     if (position + count > vector.iov_len) return -EINVAL;
     std::memcpy(image.data() + position, buffer, count);
     registers_valid_ = false;
+    syscall_info_size_ = 0;
     if (ptrace(PTRACE_SETREGSET, tid(), note, &vector) == 0) return 0;
     return RequestError(-EINVAL);
   });

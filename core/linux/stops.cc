@@ -32,6 +32,7 @@ void LinuxTask::OnStop(int wait_code) {
   place_ = Place::kRunning;
   at_filter_ = stop.kind == StopKind::kFilter;
   filter_data_.reset();
+  syscall_info_size_ = 0;
   debug_trap_owners_.clear();
   switch (stop.kind) {
     case StopKind::kSyscall:
@@ -108,13 +109,14 @@ void LinuxTask::Wake() {
 // ---- System calls ----------------------------------------------------------------------------------
 
 void LinuxTask::AtSyscall() {
-  __ptrace_syscall_info info{};
+  __ptrace_syscall_info& info = syscall_info_;
   const long size =
       ptrace(static_cast<__ptrace_request>(PTRACE_GET_SYSCALL_INFO), tid(), sizeof(info), &info);
   // Kernels before 5.3 lack the request; then entry and exit are told apart by counting.
   const bool known =
       size > 0 && (info.op == PTRACE_SYSCALL_INFO_ENTRY || info.op == PTRACE_SYSCALL_INFO_EXIT);
   if (size <= 0 && errno == ESRCH) return;  // killed
+  if (known) syscall_info_size_ = static_cast<size_t>(size);
   const bool entry = known ? info.op == PTRACE_SYSCALL_INFO_ENTRY : !in_syscall_;
   if (entry) {
     in_syscall_ = true;

@@ -35,7 +35,7 @@ siginfo_t Tracee::TrapInfo(int code) const {
   info.si_signo = SIGTRAP;
   info.si_code = code;
   info.si_pid = task_.tid();
-  info.si_uid = getuid();
+  info.si_uid = OwnUid();
   return info;
 }
 
@@ -71,7 +71,7 @@ Stop Tracee::GroupStop(const Link& link, int signal) {
   stop.info.si_signo = signal;
   stop.info.si_code = stop.code;
   stop.info.si_pid = link.tid;
-  stop.info.si_uid = getuid();
+  stop.info.si_uid = OwnUid();
   return stop;
 }
 

@@ -4,6 +4,7 @@
 
 #include <signal.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 #include <array>
 #include <cstdint>
@@ -22,6 +23,12 @@ inline constexpr int kEventStop = 128;  // PTRACE_EVENT_STOP
 
 // The code of a wait status: a signal, and behind it an event.
 constexpr int EventCode(int event, int signal = SIGTRAP) { return signal | event << 8; }
+
+// This process's user, who never changes: asked for once.
+inline uid_t OwnUid() {
+  static const uid_t uid = getuid();
+  return uid;
+}
 
 struct Stop {
   enum class Kind : uint8_t {

@@ -37,7 +37,7 @@ void Tracee::Replace(siginfo_t& info, int signal, const Tracer& tracer) {
   info.si_signo = signal;
   info.si_code = SI_USER;
   info.si_pid = tracer.process->pid;
-  info.si_uid = getuid();
+  info.si_uid = OwnUid();
 }
 
 // To the task itself, as a tracer does that goes on from the stop of a system call: it then comes to a

@@ -77,7 +77,7 @@ void World::SendSigchld(const Link& link) {
   info.si_signo = SIGCHLD;
   info.si_code = wire::kSigchldCode;
   info.si_pid = link.tid;
-  info.si_uid = getuid();
+  info.si_uid = OwnUid();
   Explain(link.status, link.stop.is_event_stop() || !link.stop.has_info, info);
   // Fails if the process is gone, or the user's queue of signals is full: the kernel drops a SIGCHLD in
   // such a case, too.
@@ -128,6 +128,17 @@ Link* World::Search(const Tracer& waiter, const wire::WaitRequest& request, bool
   return oldest;
 }
 
+// Whether nothing can happen to the process's tracees but death. That one was continued may still be told
+// of, to who asks for that.
+bool World::IsQuiet(const TracerProcess& process) {
+  for (const auto& thread : process.threads) {
+    for (const auto& [_, link] : thread->links) {
+      if (!link->is_stopped() || link->unreported) return false;
+    }
+  }
+  return true;
+}
+
 void World::Answer(Tracer& waiter, const wire::WaitRequest& request, wire::WaitOutcome outcome,
                    Link* link) {
   if (waiter.connection == nullptr) return;
@@ -137,7 +148,7 @@ void World::Answer(Tracer& waiter, const wire::WaitRequest& request, wire::WaitO
   bool drop = false;
   if (outcome == wire::WaitOutcome::kEvent) {
     reply.pid = link->tid;
-    reply.uid = getuid();
+    reply.uid = OwnUid();
     const bool exits = link->state == Link::State::kDead;
     if (link->unreported) {
       reply.status = link->status;
@@ -151,6 +162,7 @@ void World::Answer(Tracer& waiter, const wire::WaitRequest& request, wire::WaitO
     if (link->is_stopped()) {
       const Stop& stop = link->stop;
       reply.stopped = 1;
+      reply.quiet = IsQuiet(*waiter.process) ? 1 : 0;
       reply.detail.has_siginfo = stop.has_info ? 1 : 0;
       reply.detail.siginfo = stop.info;
       reply.detail.event_message = stop.message;

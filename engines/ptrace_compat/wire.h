@@ -20,7 +20,7 @@ namespace utrace::ptrace_compat::wire {
 
 // "UTPT": the first four bytes of a connection that is not a command's.
 inline constexpr uint32_t kMagic = 0x54505455;
-inline constexpr uint32_t kWireVersion = 1;
+inline constexpr uint32_t kWireVersion = 2;
 // Bytes behind a header. Longer transfers of memory are cut to this by the client, and continued.
 inline constexpr uint32_t kMaxPayload = 60 << 10;
 
@@ -105,8 +105,8 @@ struct MemoryRequest {
 
 struct Reply {
   uint64_t serial = 0;
-  int32_t error = 0;  // zero, or a positive errno
-  uint32_t size = 0;  // bytes behind it
+  int32_t error = 0;   // zero, or a positive errno
+  uint32_t size = 0;   // bytes behind it
   int64_t result = 0;  // of a request that peeks, the word
 };
 
@@ -138,7 +138,10 @@ struct WaitReply {
   // knows its resource usage.
   uint8_t reap_natively = 0;
   uint8_t stopped = 0;  // it is in a stop now, of which `detail` tells
-  uint16_t unused = 0;
+  // No tracee of the process runs, nor is there a stop or an end to tell of: until one is resumed, or
+  // killed, there will be none. Who asks for these again at once need not ask the server.
+  uint8_t quiet = 0;
+  uint8_t unused = 0;
   StopDetail detail;
 };
 

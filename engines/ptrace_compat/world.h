@@ -81,6 +81,7 @@ class World {
   bool Matches(const Tracer& waiter, const wire::WaitRequest& request, const Link& link,
                bool* event) const;
   Link* Search(const Tracer& waiter, const wire::WaitRequest& request, bool* any) const;
+  static bool IsQuiet(const TracerProcess& process);
   void Answer(Tracer& waiter, const wire::WaitRequest& request, wire::WaitOutcome outcome,
               Link* link);
   void Offer(Link& link);

@@ -208,6 +208,14 @@ bool HasConnections() {
   return false;
 }
 
+bool IsOnlyConnection() {
+  int count = 0;
+  for (const std::atomic<int>& enrolled : g_enrolled) {
+    if (enrolled.load(std::memory_order_relaxed) != 0) ++count;
+  }
+  return count == 1;
+}
+
 void TellSigchldFlags(uint64_t flags) {
   wire::PlainRequest request;
   request.header = {.op = wire::Op::kSigchld, .flags = wire::kNoReply};

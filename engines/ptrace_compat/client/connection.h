@@ -65,6 +65,8 @@ void ForgetConnections();
 // Says to all of the process's connections what its SIGCHLD is worth now (wire::SigchldFlags).
 void TellSigchldFlags(uint64_t flags);
 bool HasConnections();
+// Whether no other thread of the program has one, beside one that the caller has.
+bool IsOnlyConnection();
 
 }  // namespace utrace::ptrace_compat::client
 

@@ -317,6 +317,7 @@ long WriteMemory(pid_t pid, uint64_t address, const void* from, size_t size) {
 void NoteKill() {
   if (WhoseMemory() == Memory::kBorrowed) return;
   ForgetAllStops(t_thread);
+  t_thread.quiet_since = 0;
 }
 
 }  // namespace utrace::ptrace_compat::client

@@ -122,6 +122,7 @@ void ForgetThread() {
   thread.connection = Connection{};
   thread.pending = 0;
   thread.stashed = 0;
+  thread.quiet_since = 0;
   thread.only_tracees = 0;
   thread.mixed = 0;
   thread.in_vain = false;

@@ -42,6 +42,8 @@ struct Thread {
   // A handler without SA_RESTART ran.
   volatile sig_atomic_t interrupted = 0;
 
+  // The last request at the end of which no tracee could have anything to tell; zero: none.
+  uint64_t quiet_since = 0;
   // ChildrenGeneration() for which it is known that all children of the process are tracees; zero: none.
   uint32_t only_tracees = 0;
   // The same for which it is known that some are not.

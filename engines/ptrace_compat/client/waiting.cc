@@ -124,6 +124,7 @@ class Waiter {
     status_ = status;
     return Step::kOver;
   }
+  bool NothingCanBe();
   bool OnlyTracees() const { return thread_.only_tracees == ChildrenGeneration() + 1; }
   void StopRing();
   bool MayWait() const { return (call_.options & WNOHANG) == 0; }
@@ -177,6 +178,7 @@ Waiter::Step Waiter::Deliver(const WaitReply& reply) {
   } else {
     ForgetStop(thread_, reply.pid);
   }
+  thread_.quiet_since = reply.quiet != 0 ? thread_.connection.last_serial() : 0;
   const bool takes = (call_.options & WNOWAIT) == 0;
   if (reply.reap_natively != 0 && takes) {
     // What lets go of the dead has done so, or is about to.
@@ -293,6 +295,16 @@ Waiter::Step Waiter::OnNative(const siginfo_t& info) {
   return Finish(0);
 }
 
+// Whether nothing can have happened since the thread was told of the last event, so that it is pointless
+// to ask. Not twice, since somebody may have killed a tracee.
+bool Waiter::NothingCanBe() {
+  const uint64_t since = thread_.quiet_since;
+  thread_.quiet_since = 0;
+  if (since == 0 || since != thread_.connection.last_serial()) return false;
+  return call_.id_type == P_ALL && (call_.options & WCONTINUED) == 0 && OnlyTracees() &&
+         IsOnlyConnection();
+}
+
 // The wait is over: a ring that comes now would interrupt something else.
 void Waiter::StopRing() {
   if (ring_ == 0 || !thread_.connection.open()) return;
@@ -325,6 +337,10 @@ long Waiter::Run() {
       return status;
     }
     if (Stashed() == Step::kOver) break;
+    if (!MayWait() && NothingCanBe()) {
+      Finish(0);
+      break;
+    }
     if (MayWait() && call_.id_type == P_ALL && OnlyTracees()) {
       if (AwaitServer() == Step::kOver) break;
       continue;
