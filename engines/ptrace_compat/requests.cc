@@ -105,17 +105,16 @@ bool Requests::Handle(std::span<const std::byte> packet) {
       break;
   }
   if ((header.flags & wire::kNoReply) != 0) return true;
-  // Negative results that are no errors: words, of PEEK requests.
+  wire::Reply reply{.serial = header.serial};
   const bool word =
       header.op == wire::Op::kPtrace && ArgumentOf(request.request).passing == Passing::kOutWord;
-  wire::Reply reply{.serial = header.serial};
-  if (word && out.size() == sizeof(long)) {
-    long value = 0;
-    std::memcpy(&value, out.data(), sizeof(value));
-    reply.result = value;
-    out.clear();
-  } else if (result < 0) {
+  if (result < 0) {
     reply.error = static_cast<int32_t>(-result);
+    out.clear();
+  } else if (word) {
+    long value = 0;
+    std::memcpy(&value, out.data(), std::min(out.size(), sizeof(value)));
+    reply.result = value;
     out.clear();
   } else {
     reply.result = result;
@@ -338,18 +337,16 @@ long Requests::OfMachine(Lock& lock, Link& link, const wire::PtraceRequest& requ
   const bool syscall_stop = link.stop.kind == Stop::Kind::kSyscall;
   if (request.request == kSetSyscallInfo && !syscall_stop) return -EINVAL;
   const std::shared_ptr<Tracee> tracee = link.tracee;
-  if (tracee->Prepare(lock, link) != 0) return -ESRCH;
   const Stop stop = link.stop;
-  if (const auto debug = DebugRegister(request))
-    return OfDebugRegister(lock, link, *debug, request, out);
-  lock.unlock();
-  long result = Pass(tracee->task(), request, in, out);
+  const auto debug = DebugRegister(request);
+  if (debug && request.request == PTRACE_POKEUSR) link.sets_debug_registers = true;
+  long result = tracee->Access(lock, link, [&] {
+    if (debug) return OfDebugRegister(tracee->task(), link.id, *debug, request, out);
+    return Pass(tracee->task(), request, in, out);
+  });
   if (result < 0) return result;
   if (request.request == PTRACE_GET_SYSCALL_INFO) result = CorrectSyscallInfo(stop, result, out);
-  if (ChangesRegisters(request.request)) {
-    lock.lock();
-    link.stop.registers_changed = true;
-  }
+  if (ChangesRegisters(request.request)) link.stop.registers_changed = true;
   return result;
 }
 
@@ -360,15 +357,13 @@ std::optional<unsigned> Requests::DebugRegister(const wire::PtraceRequest& reque
 }
 
 // Each link has its own.
-long Requests::OfDebugRegister(Lock& lock, Link& link, unsigned index,
+long Requests::OfDebugRegister(TaskView task, uint64_t owner, unsigned index,
                                const wire::PtraceRequest& request, Bytes* out) {
-  const TaskRef task = TaskRef::Share(link.tracee->task());
-  const bool writes = request.request == PTRACE_POKEUSR;
-  if (writes) link.sets_debug_registers = true;
-  lock.unlock();
-  if (writes) return world_.host.SetDebugRegister(task, link.id, index, request.data);
+  if (request.request == PTRACE_POKEUSR) {
+    return world_.host.SetDebugRegister(task, owner, index, request.data);
+  }
   uint64_t value = 0;
-  const long result = world_.host.GetDebugRegister(task, link.id, index, &value);
+  const long result = world_.host.GetDebugRegister(task, owner, index, &value);
   const auto bytes = std::as_bytes(std::span(&value, 1));
   out->assign(bytes.begin(), bytes.end());
   return result;

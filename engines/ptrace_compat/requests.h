@@ -43,8 +43,8 @@ class Requests {
   long OfMachine(Lock& lock, Link& link, const wire::PtraceRequest& request,
                  std::span<const std::byte> in, Bytes* out);
   std::optional<unsigned> DebugRegister(const wire::PtraceRequest& request) const;
-  long OfDebugRegister(Lock& lock, Link& link, unsigned index, const wire::PtraceRequest& request,
-                       Bytes* out);
+  long OfDebugRegister(TaskView task, uint64_t owner, unsigned index,
+                       const wire::PtraceRequest& request, Bytes* out);
   long Pass(TaskView task, const wire::PtraceRequest& request, std::span<const std::byte> in,
             Bytes* out);
   long ArchPrctl(TaskView task, const wire::PtraceRequest& request, Bytes* out);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <utility>
 
 #include "core/calls_wanted.h"
@@ -41,6 +42,7 @@ int Tracee::Control(enum utrace_resume_action action) const {
 Lock Tracee::Enter() {
   Lock lock(world_.mutex);
   ++callbacks_;
+  callback_came_.notify_all();
   return lock;
 }
 
@@ -55,21 +57,40 @@ void Tracee::Settle(Lock& lock) {
   }
 }
 
-int Tracee::Prepare(Lock& lock, Link& link) {
-  if (!link.is_stopped()) return -ESRCH;
-  // The callback that told of the stop holds the task where it is; others, at the next safe point.
-  const bool there = !link.stop.own && link.stop.kind != Stop::Kind::kOther;
-  if (link.prepared || there) return 0;
+long Tracee::Access(Lock& lock, Link& link, const std::function<long()>& work) {
+  constexpr std::chrono::seconds kGuard(10);
   const uint64_t number = link.event_number;
-  Settle(lock);
-  lock.unlock();
-  utrace_examiner examiner{};
-  const int status = utrace_prepare_examine(task_.get(), handle_.get(), &examiner);
-  lock.lock();
-  // Killed, it is in another stop, or in none.
-  if (status != 0 || !link.is_stopped() || link.event_number != number) return -ESRCH;
-  link.prepared = true;
-  return 0;
+  const auto stands = [&] { return link.is_stopped() && link.event_number == number; };
+  const auto failed = [](long result) { return result == -EINVAL || result == -ESRCH; };
+  if (!stands()) return -ESRCH;
+  // The callback that told of the stop holds the task where it is; others, at the next safe point.
+  if (link.prepared || (!link.stop.own && link.stop.kind != Stop::Kind::kOther)) {
+    lock.unlock();
+    const long result = work();
+    lock.lock();
+    if (!failed(result)) return result;
+  }
+  for (;;) {
+    Settle(lock);
+    if (!stands()) return -ESRCH;
+    const uint64_t before = callbacks_;
+    lock.unlock();
+    utrace_examiner examiner{};
+    bool held = utrace_prepare_examine(task_.get(), handle_.get(), &examiner) == 0;
+    const long result = held ? work() : -ESRCH;
+    if (held && failed(result)) {
+      held = utrace_finish_examine(task_.get(), handle_.get(), &examiner) == 0;
+    }
+    lock.lock();
+    if (held) {
+      if (stands()) link.prepared = true;
+      return result;
+    }
+    // Killed, or between two holds: somebody asked for a report, and its callback holds the task again.
+    const bool came =
+        callback_came_.wait_for(lock, kGuard, [&] { return callbacks_ != before || !stands(); });
+    if (!came) return -ESRCH;
+  }
 }
 
 // ---- What is wanted -------------------------------------------------------------------------------
@@ -313,7 +334,12 @@ void Tracee::Approach(Lock& lock) {
   const bool stopped = Control(UTRACE_STOP) == 0;
   if (!stopped) Control(UTRACE_INTERRUPT);
   lock.lock();
-  if (!stopped || dead_) return;
+  if (dead_) return;
+  if (!stopped) {
+    // A callback may have come first, and asked for a stop: INTERRUPT has ended that.
+    if (Busy()) Control(UTRACE_STOP);
+    return;
+  }
   // It was held by others, or by job control. Now for certain, and by us.
   if (!Busy() && Control(UTRACE_STOP) != 0) {
     Control(UTRACE_INTERRUPT);
@@ -390,20 +416,19 @@ void Tracee::LeaveUnasked(Lock& lock, Link& link) {
   if (signal == SIGTRAP) {
     // It was the tracer's affair, and would kill the program.
     signal = 0;
-    const bool at_breakpoint = link.stop.info.si_code == SI_KERNEL;
-    if (at_breakpoint && Prepare(lock, link) == 0) {
-      lock.unlock();
-      StepBackFromBreakpoint(link.tracer->process->pid);
-      lock.lock();
+    if (link.stop.info.si_code == SI_KERNEL) {
+      const pid_t tracer = link.tracer->process->pid;
+      Access(lock, link, [&] { return StepBackFromBreakpoint(tracer); });
       if (!link.is_alive()) return;
       link.stop.registers_changed = true;
+      Settle(lock);
     }
   }
   Leave(link, signal);
 }
 
 // The instruction that was there is to be run.
-void Tracee::StepBackFromBreakpoint(pid_t tracer) {
+long Tracee::StepBackFromBreakpoint(pid_t tracer) {
   std::shared_ptr<AddressSpace> space;
   {
     const Lock lock(world_.mutex);
@@ -411,9 +436,9 @@ void Tracee::StepBackFromBreakpoint(pid_t tracer) {
   }
   const Machine machine(task_.view());
   const auto pc = machine.Pc();
-  if (!pc || space->OwnersAt(*pc - 1).count(tracer) == 0) return;
-  // Fails only for a task that was killed.
-  (void)machine.SetPc(*pc - 1);
+  if (!pc) return pc.code();
+  if (space->OwnersAt(*pc - 1).count(tracer) == 0) return 0;
+  return machine.SetPc(*pc - 1).code();
 }
 
 }  // namespace utrace::ptrace_compat

@@ -4,7 +4,9 @@
 
 #include <sys/types.h>
 
+#include <condition_variable>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -56,8 +58,9 @@ class Tracee final : public Engine, public std::enable_shared_from_this<Tracee> 
   void DropDebugRegisters(Lock& lock, Link& link);
   // Takes the engine off if it has no link.
   void LeaveIfUnused() { LetGo(); }
-  // Makes the machine state of the task, which `link` holds, accessible. Zero, or -ESRCH.
-  int Prepare(Lock& lock, Link& link);
+  // Does `work` with the machine state of the task, which `link` holds; gives its result, or -ESRCH if the task
+  // was killed. `work` is called without the lock, and possibly again if it fails with -EINVAL or -ESRCH.
+  long Access(Lock& lock, Link& link, const std::function<long()>& work);
   // Asks for the events that the links want by now. Any state of the task.
   void ChooseEvents(Lock& lock);
   // The task was found in a job control stop when it was attached to.
@@ -110,7 +113,7 @@ class Tracee final : public Engine, public std::enable_shared_from_this<Tracee> 
   void GoOn(Link& link, int signal);
   void LetGo();
   void LeaveTask();
-  void StepBackFromBreakpoint(pid_t tracer);
+  long StepBackFromBreakpoint(pid_t tracer);
   int Control(enum utrace_resume_action action) const;
   void SetEventsOfHeld();
   struct Wants {
@@ -152,7 +155,8 @@ class Tracee final : public Engine, public std::enable_shared_from_this<Tracee> 
   std::set<uint64_t> exec_traps_;             // links that the SIGTRAP of an exec is for
   std::optional<uint64_t> vfork_child_;       // whose parent's call is about to end
   uint64_t callbacks_ = 0;                    // that took the lock
-  Wants wants_;                               // what is set
+  std::condition_variable callback_came_;
+  Wants wants_;               // what is set
   bool in_call_ = false;      // the entry of the present call was reported, its exit not yet
   bool sees_exit_ = false;    // the end of the present call must be seen
   bool has_stepped_ = false;  // some link asked for a step at some time
