@@ -336,8 +336,9 @@ void Tracee::Approach(Lock& lock) {
   lock.lock();
   if (dead_) return;
   if (!stopped) {
-    // A callback may have come first, and asked for a stop: INTERRUPT has ended that.
-    if (Busy()) Control(UTRACE_STOP);
+    // A callback may have come first, and asked for a stop: INTERRUPT has ended that, but leads to another
+    // callback before the task runs on; other than in a job control stop.
+    if (Busy() && group_stop_ != 0) Control(UTRACE_STOP);
     return;
   }
   // It was held by others, or by job control. Now for certain, and by us.
