@@ -102,7 +102,7 @@ Action Tracee::OnQuiesce(QuiesceReport& report) {
   Advance();
   if (!Busy()) {
     if (!introduced_.empty()) return Action::kInterrupt;
-    if (links_.empty() && !step_runs_) {
+    if (MayLeave()) {
       world_.RemoveTracee(task_);
       return Action::kDetach;
     }

@@ -100,7 +100,7 @@ SignalResult Tracee::OnSignal(SignalReport& report) {
   const auto only = BelongsTo(info, pc, watchers);
   if (only && IsStep(info) && step_runs_) {
     step_runs_ = false;
-    if (links_.empty() && introduced_.empty()) {
+    if (MayLeave()) {
       world_.RemoveTracee(task_);
       return SignalResult(SignalAction::kIgnore).With(Action::kDetach);
     }
@@ -133,7 +133,7 @@ SignalResult Tracee::AtReport(SignalReport& report) {
   EnterOwn();
   Advance();
   if (Busy() || introduced_.empty()) {
-    if (links_.empty() && introduced_.empty() && !step_runs_) {
+    if (MayLeave()) {
       world_.RemoveTracee(task_);
       return Action::kDetach;
     }
@@ -148,7 +148,7 @@ SignalResult Tracee::AtReport(SignalReport& report) {
   introduced_.pop_front();
   if (!introduced_.empty()) {
     Control(UTRACE_INTERRUPT);
-  } else if (links_.empty() && !step_runs_) {
+  } else if (MayLeave()) {
     world_.RemoveTracee(task_);
     return SignalResult(SignalAction::kDeliver).With(Action::kDetach);
   }

@@ -299,7 +299,8 @@ void Tracee::Listen(Link& link) {
 // If nothing keeps the task any longer.
 void Tracee::LetGo() {
   if (dead_ || Busy()) return;
-  if (links_.empty() && introduced_.empty() && !step_runs_) {
+  leaving_ = links_.empty();
+  if (MayLeave()) {
     LeaveTask();
     return;
   }
@@ -320,6 +321,7 @@ void Tracee::LeaveTask() {
 // ---- Links --------------------------------------------------------------------------------------------
 
 void Tracee::Add(const std::shared_ptr<Link>& link) {
+  leaving_ = false;
   link->missed_entry = in_call_;
   links_.push_back(link);
 }

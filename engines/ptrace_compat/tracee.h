@@ -113,6 +113,7 @@ class Tracee final : public Engine, public std::enable_shared_from_this<Tracee> 
   void GoOn(Link& link, int signal);
   void LetGo();
   void LeaveTask();
+  bool MayLeave() const { return leaving_ && introduced_.empty() && !step_runs_; }
   long StepBackFromBreakpoint(pid_t tracer);
   int Control(enum utrace_resume_action action) const;
   void SetEventsOfHeld();
@@ -161,6 +162,7 @@ class Tracee final : public Engine, public std::enable_shared_from_this<Tracee> 
   bool sees_exit_ = false;    // the end of the present call must be seen
   bool has_stepped_ = false;  // some link asked for a step at some time
   bool step_runs_ = false;    // who asked for the step under way has left
+  bool leaving_ = false;      // no link is left; the engine goes when the rest is done
   bool dead_ = false;
   int group_stop_ = 0;          // the signal of the job control stop that it is in
   bool filter_told_ = false;    // of the present call, the stop that a filter of the program's made
