@@ -24,7 +24,7 @@ CLIENTS = 1000
 
 # engines/ptrace_compat/wire.h
 MAGIC = 0x54505455
-WIRE_VERSION = 1
+WIRE_VERSION = 3
 REPLY = "<QiIq"  # serial, error, size, result
 OP_PTRACE, OP_TRACEME, OP_WAIT, OP_CANCEL, OP_SIGCHLD, OP_READ, OP_WRITE, OP_BYE = range(8)
 

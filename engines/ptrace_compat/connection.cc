@@ -13,7 +13,7 @@ namespace {
 
 constexpr size_t kLargestPacket = wire::kMaxPayload + 4096;
 // Bytes kept for a client that does not read. One that waits for its replies, as all do, never has that many.
-constexpr size_t kMostWaiting = size_t{1} << 20;
+constexpr size_t kMostWaiting = size_t{4} << 20;
 
 }  // namespace
 

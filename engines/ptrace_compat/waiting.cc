@@ -33,6 +33,8 @@ pid_t ParentOf(pid_t pid) {
 
 bool IsRing(const PendingWait& wait) { return (wait.request.header.flags & wire::kRing) != 0; }
 
+bool Stands(const PendingWait& wait) { return (wait.request.header.flags & wire::kStanding) != 0; }
+
 // si_code and si_status of SIGCHLD for a wait status.
 void Explain(int status, bool by_job_control, siginfo_t& info) {
   if (WIFEXITED(status)) {
@@ -59,8 +61,11 @@ void World::Tell(Link& link, int status) {
     // The kernel tells a real parent by itself.
     link.reap_natively = link.tid == link.tgid && ParentOf(link.tid) == link.tracer->process->pid;
   }
+  // Whoever has seen the signal finds what it tells of: that must be on its way, or under this lock.
+  const bool standing = IsStanding(link);
+  if (standing) Offer(link);
   if (!link.reap_natively) SendSigchld(link);
-  Offer(link);
+  if (!standing) Offer(link);
 }
 
 void World::TellContinued(Link& link) {
@@ -179,9 +184,37 @@ void World::Answer(Tracer& waiter, const wire::WaitRequest& request, wire::WaitO
 
 // ---- Waiting ----------------------------------------------------------------------------------------
 
+// Somebody waits in such a way for what the link's tracer traces.
+bool World::IsStanding(const Link& link) {
+  const auto& threads = link.tracer->process->threads;
+  return std::any_of(threads.begin(), threads.end(), [](const auto& thread) {
+    return std::any_of(thread->waits.begin(), thread->waits.end(), Stands);
+  });
+}
+
+void World::EndStanding(Tracer& tracer) {
+  for (auto it = tracer.waits.begin(); it != tracer.waits.end();) {
+    if (!Stands(*it)) {
+      ++it;
+      continue;
+    }
+    const wire::WaitRequest request = it->request;
+    it = tracer.waits.erase(it);
+    Answer(tracer, request, wire::WaitOutcome::kNothing, nullptr);
+  }
+}
+
 void World::Wait(Tracer& tracer, const wire::WaitRequest& request) {
+  for (const auto& thread : tracer.process->threads) {
+    if (thread.get() != &tracer) EndStanding(*thread);
+  }
   bool any = false;
-  Link* const link = Search(tracer, request, &any);
+  Link* link = Search(tracer, request, &any);
+  const bool stands = (request.header.flags & wire::kStanding) != 0;
+  while (stands && link != nullptr) {
+    Answer(tracer, request, wire::WaitOutcome::kEvent, link);
+    link = Search(tracer, request, &any);
+  }
   if (link != nullptr) {
     Answer(tracer, request, wire::WaitOutcome::kEvent, link);
     return;
@@ -229,6 +262,10 @@ void World::Offer(Link& link) {
         continue;
       }
       const wire::WaitRequest request = it->request;
+      if (Stands(*it)) {
+        Answer(*thread, request, wire::WaitOutcome::kEvent, &link);
+        return;
+      }
       it = thread->waits.erase(it);
       if ((request.header.flags & wire::kRing) != 0) {
         syscall(SYS_tgkill, process->pid, thread->tid, request.ring);

@@ -20,7 +20,7 @@ namespace utrace::ptrace_compat::wire {
 
 // "UTPT": the first four bytes of a connection that is not a command's.
 inline constexpr uint32_t kMagic = 0x54505455;
-inline constexpr uint32_t kWireVersion = 2;
+inline constexpr uint32_t kWireVersion = 3;
 // Bytes behind a header. Longer transfers of memory are cut to this by the client, and continued.
 inline constexpr uint32_t kMaxPayload = 60 << 10;
 
@@ -52,6 +52,10 @@ enum Flags : uint32_t {
   // signal WaitRequest.ring once there may be something; also if no tracee matches yet, since a child may
   // become one. The last such request of a thread holds; kCancel ends it without a reply.
   kRing = 2,
+  // kWait: answered again and again with the same serial, whenever there is something, so that a thread
+  // that only waits need not ask. It ends with an answer that is no event: when kCancel names it, when
+  // another thread of the program waits, or when no tracee matches any more.
+  kStanding = 4,
 };
 
 // PlainRequest.value of kSigchld.

@@ -85,6 +85,8 @@ class World {
   void Answer(Tracer& waiter, const wire::WaitRequest& request, wire::WaitOutcome outcome,
               Link* link);
   void Offer(Link& link);
+  static bool IsStanding(const Link& link);
+  void EndStanding(Tracer& tracer);
   void LookForLost(TracerProcess& process);
   void SendSigchld(const Link& link);
 

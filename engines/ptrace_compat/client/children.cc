@@ -113,7 +113,7 @@ int AskToWait(Thread& thread, const WaitCall& call, uint32_t flags, wire::WaitRe
   int status = SendWait(thread, call, flags, serial);
   if (status != 0) return status;
   wire::Reply head;
-  status = thread.connection.Receive(serial, &head, reply, sizeof(*reply));
+  status = Receive(thread, serial, &head, reply, sizeof(*reply));
   return status != 0 ? status : -head.error;
 }
 

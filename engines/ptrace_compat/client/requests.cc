@@ -92,8 +92,8 @@ int Exchange(Thread& thread, Transfer* transfer) {
   const int sent = connection.Send(&transfer->request, sizeof(transfer->request), transfer->in,
                                    transfer->request.in_size);
   if (sent != 0) return sent;
-  return connection.Receive(transfer->request.header.serial, &transfer->reply, transfer->out,
-                            transfer->request.out_size);
+  return Receive(thread, transfer->request.header.serial, &transfer->reply, transfer->out,
+                 transfer->request.out_size);
 }
 
 long ResultOf(int status, const wire::Reply& reply) {
@@ -254,6 +254,7 @@ long Trace(long request, pid_t pid, uint64_t address, uint64_t data) {
       return thread.connection.Send(&resume, sizeof(resume), nullptr, 0) == 0 ? 0 : -ESRCH;
     }
   }
+  if (Resumes(request) || request == PTRACE_DETACH) DropStops(thread, pid);
   const long result = Ask(thread, request, pid, address, data);
   // It may be a child that is now no tracee any more, or one that is.
   if (request == PTRACE_DETACH || request == PTRACE_ATTACH || request == PTRACE_SEIZE) NoteChild();
@@ -276,8 +277,8 @@ long ReadMemory(pid_t pid, uint64_t address, void* to, size_t size) {
     int status = thread.connection.Send(&request, sizeof(request), nullptr, 0);
     wire::Reply reply;
     if (status == 0) {
-      status = thread.connection.Receive(request.header.serial, &reply,
-                                         static_cast<char*>(to) + done, request.size);
+      status = Receive(thread, request.header.serial, &reply, static_cast<char*>(to) + done,
+                       request.size);
     }
     if (status == 0) status = -reply.error;
     if (status != 0) return done != 0 ? static_cast<long>(done) : status;
@@ -304,7 +305,7 @@ long WriteMemory(pid_t pid, uint64_t address, const void* from, size_t size) {
                                         static_cast<const char*>(from) + done, request.size);
     wire::Reply reply;
     if (status == 0) {
-      status = thread.connection.Receive(request.header.serial, &reply, nullptr, 0);
+      status = Receive(thread, request.header.serial, &reply, nullptr, 0);
     }
     if (status == 0) status = -reply.error;
     if (status != 0) return done != 0 ? static_cast<long>(done) : status;

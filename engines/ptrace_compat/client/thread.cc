@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
 #include <atomic>
@@ -45,9 +46,11 @@ void SayGoodbye(Thread& thread) {
   wire::PlainRequest request;
   request.header = {.op = wire::Op::kBye, .serial = thread.connection.NextSerial()};
   if (thread.connection.Send(&request, sizeof(request), nullptr, 0) == 0) {
-    // The answer, or the end of the connection: either will do.
+    // Up to the end of the connection.
     wire::Reply reply;
-    Raw(SYS_recvfrom, thread.connection.fd(), reinterpret_cast<long>(&reply), sizeof(reply), 0);
+    while (Raw(SYS_recvfrom, thread.connection.fd(), reinterpret_cast<long>(&reply), sizeof(reply),
+               0) > 0) {
+    }
   }
   thread.connection.Close();
 }
@@ -59,6 +62,7 @@ void AtThreadEnd(void*) {
   SayGoodbye(thread);
   if (thread.stops != nullptr) munmap(thread.stops, sizeof(Stops));
   thread.stops = nullptr;
+  thread.events.Free();
   thread.registered = false;
 }
 
@@ -79,6 +83,7 @@ int Connected(Thread& thread) {
     ForgetAllStops(thread);
   }
   thread.pending = 0;
+  thread.standing = 0;
   const int status = thread.connection.Open(Connection::Enrol::kYes);
   thread.in_vain = status != 0;
   if (status != 0) return status;
@@ -90,9 +95,82 @@ int Connected(Thread& thread) {
   return 0;
 }
 
+namespace {
+
+// An answer to the standing wait.
+int Keep(Thread& thread, const WaitAnswer& answer) {
+  if (answer.reply.error == 0 && answer.wait.outcome == wire::WaitOutcome::kEvent) {
+    return thread.events.Add(answer.wait) ? 0 : -ENOMEM;
+  }
+  // The last.
+  thread.standing = 0;
+  thread.only_tracees = 0;
+  return 0;
+}
+
+// Zero once one was taken; -EAGAIN there is none, -ENOTCONN as elsewhere.
+int TakeOne(Thread& thread, int flags) {
+  WaitAnswer answer;
+  const long received = Raw(SYS_recvfrom, thread.connection.fd(), reinterpret_cast<long>(&answer),
+                            sizeof(answer), flags);
+  if (received == -EAGAIN) return -EAGAIN;
+  const int status = thread.connection.Judge(received, thread.standing, answer.reply);
+  return status != 0 ? status : Keep(thread, answer);
+}
+
+}  // namespace
+
+int Receive(Thread& thread, uint64_t serial, wire::Reply* reply, void* body, size_t body_size) {
+  while (thread.standing != 0 && thread.connection.open()) {
+    wire::Reply head;
+    const long seen = Raw(SYS_recvfrom, thread.connection.fd(), reinterpret_cast<long>(&head),
+                          sizeof(head), MSG_PEEK);
+    if (seen != sizeof(head) || head.serial != thread.standing) break;
+    if (const int status = TakeOne(thread, 0); status != 0) return status;
+  }
+  return thread.connection.Receive(serial, reply, body, body_size);
+}
+
+int TakePushed(Thread& thread) {
+  if (thread.standing == 0) return 0;
+  if (thread.answer.reply.serial == thread.standing) {
+    thread.answer.reply.serial = 0;
+    if (const int status = Keep(thread, thread.answer); status != 0) return status;
+  }
+  while (thread.standing != 0) {
+    const int status = TakeOne(thread, MSG_DONTWAIT);
+    if (status == -EAGAIN) return 0;
+    if (status != 0) return status;
+  }
+  return 0;
+}
+
+int EndStanding(Thread& thread) {
+  if (thread.standing == 0) return 0;
+  wire::PlainRequest cancel;
+  cancel.header = {
+      .op = wire::Op::kCancel, .flags = wire::kNoReply, .serial = thread.connection.NextSerial()};
+  cancel.target = thread.standing;
+  int status = thread.connection.Send(&cancel, sizeof(cancel), nullptr, 0);
+  while (status == 0 && thread.standing != 0) status = TakeOne(thread, 0);
+  thread.in_a_row = 0;
+  return status;
+}
+
+void DropStops(Thread& thread, pid_t pid) {
+  if (TakePushed(thread) != 0) return;
+  for (size_t n = thread.events.size(); n-- > 0;) {
+    if (thread.events[n].pid == pid && thread.events[n].stopped != 0) thread.events.Remove(n);
+  }
+}
+
 int Settle(Thread& thread) {
+  // A handler interrupted a wait for the standing one: what came meanwhile is kept.
+  if (thread.standing != 0 && thread.answer.reply.serial == thread.standing) {
+    thread.answer.reply.serial = 0;
+    if (const int status = Keep(thread, thread.answer); status != 0) return status;
+  }
   if (thread.pending == 0) return 0;
-  if (thread.stashed == Thread::kMostStashed) return -EAGAIN;
   WaitAnswer& answer = thread.answer;
   if (answer.reply.serial != thread.pending) {
     wire::PlainRequest cancel;
@@ -111,9 +189,42 @@ int Settle(Thread& thread) {
   }
   thread.pending = 0;
   if (answer.reply.error == 0 && answer.wait.outcome == wire::WaitOutcome::kEvent) {
-    thread.stash[thread.stashed++] = answer.wait;
+    return thread.events.Add(answer.wait) ? 0 : -ENOMEM;
   }
   return 0;
+}
+
+bool Events::Add(const wire::WaitReply& event) {
+  if (size_ == capacity_) {
+    const size_t wanted = capacity_ == 0 ? 64 : 2 * capacity_;
+    const long memory = Raw(SYS_mmap, 0, static_cast<long>(wanted * sizeof(event)),
+                            PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory < 0 && memory > -4096) return false;
+    auto* const events = reinterpret_cast<wire::WaitReply*>(memory);
+    const size_t size = size_;
+    if (size != 0) memcpy(events, events_, size * sizeof(event));
+    Free();
+    events_ = events;
+    size_ = size;
+    capacity_ = wanted;
+  }
+  events_[size_++] = event;
+  return true;
+}
+
+void Events::Remove(size_t n) {
+  --size_;
+  memmove(&events_[n], &events_[n + 1], (size_ - n) * sizeof(events_[0]));
+}
+
+void Events::Free() {
+  if (events_ != nullptr) {
+    Raw(SYS_munmap, reinterpret_cast<long>(events_),
+        static_cast<long>(capacity_ * sizeof(events_[0])));
+  }
+  events_ = nullptr;
+  size_ = 0;
+  capacity_ = 0;
 }
 
 void ForgetThread() {
@@ -121,7 +232,9 @@ void ForgetThread() {
   // ForgetConnections has closed it.
   thread.connection = Connection{};
   thread.pending = 0;
-  thread.stashed = 0;
+  thread.standing = 0;
+  thread.in_a_row = 0;
+  thread.events.Clear();
   thread.quiet_since = 0;
   thread.only_tracees = 0;
   thread.mixed = 0;

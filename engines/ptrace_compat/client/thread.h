@@ -21,6 +21,23 @@ struct WaitAnswer {
   wire::WaitReply wait;
 };
 
+// Events that came and were not waited for yet, oldest first. Memory of the kernel's, as many as there are.
+class Events {
+ public:
+  // False if there is no memory.
+  bool Add(const wire::WaitReply& event);
+  size_t size() const { return size_; }
+  const wire::WaitReply& operator[](size_t n) const { return events_[n]; }
+  void Remove(size_t n);
+  void Clear() { size_ = 0; }
+  void Free();
+
+ private:
+  wire::WaitReply* events_ = nullptr;
+  size_t size_ = 0;
+  size_t capacity_ = 0;
+};
+
 // Plain static memory, reached without a call, so that signal handlers may use it. Only the thread itself
 // does, and everything but `armed` and what handlers read is used with its signals blocked.
 struct Thread {
@@ -31,10 +48,14 @@ struct Thread {
   // A wait that was sent and not yet answered; zero: none. `answer` is where the reply goes.
   uint64_t pending = 0;
   WaitAnswer answer;
-  // Answers to waits that were left by a signal handler.
-  static constexpr int kMostStashed = 8;
-  wire::WaitReply stash[kMostStashed];
-  int stashed = 0;
+  // A wait that the server answers again and again (wire::kStanding), and its options; zero: none. Its
+  // answers come between replies, or to `answer`.
+  uint64_t standing = 0;
+  int standing_options = 0;
+  // Waits on the connection alone, one after the other.
+  int in_a_row = 0;
+  // Answers to a standing wait, and to waits that were left by a signal handler.
+  Events events;
 
   // It is in a region that `leave` is the way out of (regions.h).
   volatile sig_atomic_t armed = 0;
@@ -57,8 +78,17 @@ extern constinit thread_local Thread t_thread __attribute__((visibility("hidden"
 // The calling thread's connection, opened if need be. Zero, or a negative errno. Signals are blocked, the
 // memory is ours. Settles what a signal handler interrupted.
 int Connected(Thread& thread);
-// A wait that is pending is cancelled, and its answer stashed if it tells of anything.
+// A wait that is pending is cancelled, and its answer kept if it tells of anything.
 int Settle(Thread& thread);
+// The reply to a request of this thread, with what a standing wait was answered before it: as
+// Connection::Receive.
+int Receive(Thread& thread, uint64_t serial, wire::Reply* reply, void* body, size_t body_size);
+// Takes an answer that was received while the thread waited, if there is one; and what is there already.
+int TakePushed(Thread& thread);
+// Ends the standing wait. Zero, or a negative errno.
+int EndStanding(Thread& thread);
+// The tracee was resumed without its stop having been waited for: that is forgotten.
+void DropStops(Thread& thread, pid_t pid);
 // After a fork.
 void ForgetThread();
 

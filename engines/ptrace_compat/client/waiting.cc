@@ -22,6 +22,8 @@ namespace {
 using wire::WaitOutcome;
 using wire::WaitReply;
 
+// Waits on the connection alone after which the next one is made to stand.
+constexpr int kInARow = 8;
 constexpr int kKinds = WEXITED | WSTOPPED | WCONTINUED;
 constexpr int kWhose = __WALL | static_cast<int>(__WCLONE) | __WNOTHREAD;
 
@@ -113,7 +115,10 @@ class Waiter {
   // What a step came to: the call is over, or the next step is due.
   enum class Step : uint8_t { kOver, kGoOn };
 
-  Step Stashed();
+  Step Kept();
+  Step AwaitStanding();
+  bool MayStand() const;
+  bool Stands() const;
   Step AskServer(uint32_t flags);
   Step AwaitServer();
   Step ProbeNative();
@@ -154,15 +159,11 @@ bool Waiter::Matches(pid_t pid) const {
   }
 }
 
-Waiter::Step Waiter::Stashed() {
-  for (int n = 0; n < thread_.stashed; ++n) {
-    const WaitReply reply = thread_.stash[n];
+Waiter::Step Waiter::Kept() {
+  for (size_t n = 0; n < thread_.events.size(); ++n) {
+    const WaitReply reply = thread_.events[n];
     if (!Matches(reply.pid)) continue;
-    if ((call_.options & WNOWAIT) == 0) {
-      --thread_.stashed;
-      memmove(&thread_.stash[n], &thread_.stash[n + 1],
-              (thread_.stashed - n) * sizeof(thread_.stash[0]));
-    }
+    if ((call_.options & WNOWAIT) == 0) thread_.events.Remove(n);
     return Deliver(reply);
   }
   return Step::kGoOn;
@@ -209,12 +210,50 @@ long ReceiveAnswer(void* argument) {
              sizeof(thread->answer), 0);
 }
 
+// A wait for all, that is the only one of its kind.
+bool Waiter::MayStand() const {
+  return call_.id_type == P_ALL && (call_.options & (WNOWAIT | __WNOTHREAD)) == 0 &&
+         (call_.options & WEXITED) != 0;
+}
+
+// The server tells of what this call waits for without being asked.
+bool Waiter::Stands() const {
+  return thread_.standing != 0 && MayStand() &&
+         ((call_.options ^ thread_.standing_options) & WCONTINUED) == 0;
+}
+
+// The next answer of the standing wait; no other child can have anything to tell.
+Waiter::Step Waiter::AwaitStanding() {
+  thread_.answer.reply.serial = 0;
+  thread_.interrupted = 0;
+  long received = 0;
+  const Left left =
+      InRegion(thread_, blocked_.before() | Only(RingSignal()), ReceiveAnswer, &thread_, &received);
+  if (left == Left::kReturned && received != -EINTR &&
+      thread_.connection.Judge(received, thread_.standing, thread_.answer.reply) != 0) {
+    return Step::kGoOn;
+  }
+  if (TakePushed(thread_) != 0) return Step::kGoOn;
+  if (Kept() == Step::kOver) return Step::kOver;
+  return received == -EINTR || thread_.interrupted != 0 ? Finish(-EINTR) : Step::kGoOn;
+}
+
 // On the connection alone: no other child can have anything to tell.
 Waiter::Step Waiter::AwaitServer() {
   Thread& thread = thread_;
   const uint64_t serial = thread.connection.NextSerial();
   thread.answer.reply.serial = 0;
-  if (SendWait(thread, call_, 0, serial) != 0) return Step::kGoOn;
+  // Who waits so again and again is told from now on without asking.
+  // Other threads would not find what this one is told.
+  const bool stands = MayStand() && ++thread.in_a_row > kInARow && IsOnlyConnection();
+  if (SendWait(thread, call_, stands ? uint32_t{wire::kStanding} : 0, serial) != 0) {
+    return Step::kGoOn;
+  }
+  if (stands) {
+    thread.standing = serial;
+    thread.standing_options = call_.options;
+    return Step::kGoOn;
+  }
   thread.pending = serial;
   thread.interrupted = 0;
   long received = 0;
@@ -222,7 +261,7 @@ Waiter::Step Waiter::AwaitServer() {
       InRegion(thread, blocked_.before() | Only(RingSignal()), ReceiveAnswer, &thread, &received);
   if (left != Left::kReturned || received == -EINTR) {
     if (Settle(thread) != 0) return Step::kGoOn;
-    if (Stashed() == Step::kOver) return Step::kOver;
+    if (Kept() == Step::kOver) return Step::kOver;
     return received == -EINTR || thread.interrupted != 0 ? Finish(-EINTR) : Step::kGoOn;
   }
   thread.pending = 0;
@@ -257,7 +296,7 @@ Waiter::Step Waiter::AwaitNative() {
   if (left == Left::kRung) return Step::kGoOn;
   if (left == Left::kDisturbed) {
     if (thread_.interrupted == 0) return Step::kGoOn;
-    return Stashed() == Step::kOver ? Step::kOver : Finish(-EINTR);
+    return Kept() == Step::kOver ? Step::kOver : Finish(-EINTR);
   }
   if (status == -ECHILD && outcome_ != WaitOutcome::kNoTracee) {
     thread_.only_tracees = ChildrenGeneration() + 1;
@@ -336,10 +375,26 @@ long Waiter::Run() {
       SetMask(before);
       return status;
     }
-    if (Stashed() == Step::kOver) break;
+    if (Kept() == Step::kOver) break;
     if (!MayWait() && NothingCanBe()) {
       Finish(0);
       break;
+    }
+    if (Stands() && OnlyTracees()) {
+      if (!MayWait()) {
+        const bool taken = TakePushed(thread_) == 0;
+        if (Kept() == Step::kOver) break;
+        // Unless it has just ended.
+        if (!taken || thread_.standing == 0) continue;
+        Finish(0);
+        break;
+      }
+      if (AwaitStanding() == Step::kOver) break;
+      continue;
+    }
+    if (thread_.standing != 0) {
+      EndStanding(thread_);
+      continue;
     }
     if (MayWait() && call_.id_type == P_ALL && OnlyTracees()) {
       if (AwaitServer() == Step::kOver) break;
