@@ -13,6 +13,9 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from tracing import DEADLINE, Ended, TracingTest, main, status_field, tracer_of
 
 
+SCENES = os.path.abspath(sys.argv.pop(2))
+
+
 class Wrap(TracingTest):
     def wrap(self, *command, **kwargs):
         return self.run_utrace("wrap", "--", *[str(word) for word in command], **kwargs)
@@ -176,6 +179,42 @@ class Gdb(Wrap):
         self.ask(program, "main")
         self.end_strace(strace)
         self.assertEqual(self.calls("log").count("getppid"), 3)
+
+
+class OurOwnTracer(Wrap):
+    """Signals that interrupt waits, forks, cancelled threads: as without utrace."""
+
+    def scene(self, name):
+        natively = subprocess.run([SCENES, name], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                  text=True, timeout=DEADLINE, check=True)
+        wrapped = self.wrap(SCENES, name)
+        self.assertEqual((wrapped.returncode, wrapped.stderr), (0, ""))
+        self.assertEqual(wrapped.stdout, natively.stdout)
+        self.assertGreater(len(wrapped.stdout.splitlines()), 3)
+
+    def test_interrupted_waits(self):
+        self.scene("interrupted")
+
+    def test_a_handler_that_jumps_out_of_a_wait(self):
+        self.scene("jump")
+
+    def test_vfork(self):
+        self.scene("vfork")
+
+    def test_fork(self):
+        self.scene("fork")
+
+    def test_children_of_both_kinds(self):
+        self.scene("both")
+
+    def test_sigchld(self):
+        self.scene("sigchld")
+
+    def test_a_cancelled_thread(self):
+        self.scene("cancelled")
+
+    def test_errors(self):
+        self.scene("errors")
 
 
 class Deaths(Wrap):

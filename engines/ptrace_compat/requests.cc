@@ -9,8 +9,10 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "core/machine.h"
@@ -37,6 +39,21 @@ Stat StatOf(pid_t tid) {
   const size_t name_end = text.rfind(')');
   if (name_end == std::string::npos || name_end + 4 >= text.size()) return {};
   return {text[name_end + 2], static_cast<pid_t>(strtol(text.c_str() + name_end + 4, nullptr, 10))};
+}
+
+// The thread of process `parent` that made its child `pid`, and is what the kernel takes for the parent; its
+// leader if that thread is gone.
+pid_t ParentThreadOf(pid_t pid, pid_t parent) {
+  const std::string tasks = "/proc/" + std::to_string(parent) + "/task";
+  std::error_code error;
+  for (const auto& task : std::filesystem::directory_iterator(tasks, error)) {
+    std::ifstream children(task.path() / "children");
+    for (pid_t child = 0; children >> child;) {
+      if (child == pid)
+        return static_cast<pid_t>(strtol(task.path().filename().c_str(), nullptr, 10));
+    }
+  }
+  return parent;
 }
 
 bool ChangesRegisters(int request) {
@@ -183,9 +200,10 @@ long Requests::AttachTo(Lock& lock, const std::shared_ptr<Tracer>& tracer, pid_t
 long Requests::TraceMe(pid_t pid) {
   const Stat stat = StatOf(pid);
   if (stat.parent <= 0) return -ESRCH;
+  const pid_t thread = ParentThreadOf(pid, stat.parent);
   Lock lock(world_.mutex);
   if (pid != tracer_->process->pid) return -EPERM;
-  const std::shared_ptr<Tracer> parent = world_.TracerOfProcess(stat.parent, lock);
+  const std::shared_ptr<Tracer> parent = world_.Enter(lock, stat.parent, thread, nullptr);
   if (parent == nullptr) return -ESRCH;
   return AttachTo(lock, parent, tracer_->tid, false, 0, false);
 }

@@ -102,19 +102,6 @@ std::shared_ptr<Tracer> World::Enter(Lock& lock, pid_t pid, pid_t tid,
   return tracer;
 }
 
-std::shared_ptr<Tracer> World::TracerOfProcess(pid_t pid, Lock& lock) {
-  const auto found = processes_.find(pid);
-  if (found != processes_.end()) {
-    std::shared_ptr<Tracer> best;
-    for (const auto& thread : found->second->threads) {
-      if (thread->ended) continue;
-      if (best == nullptr || thread->tid == pid) best = thread;
-    }
-    if (best != nullptr) return best;
-  }
-  return Enter(lock, pid, pid, nullptr);
-}
-
 // The thread is gone, or leaves.
 void World::Ended(const std::shared_ptr<Tracer>& tracer) {
   Lock lock(mutex);

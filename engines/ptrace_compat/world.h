@@ -60,8 +60,6 @@ class World {
   void RemoveTracee(TaskView task);
   // A leader that is dead before its threads: calls its GroupIsDead when they are, too.
   void WatchGroup(const std::shared_ptr<Tracee>& tracee);
-  // The tracer that a child of `pid` gets by PTRACE_TRACEME; made if there is none yet.
-  std::shared_ptr<Tracer> TracerOfProcess(pid_t pid, Lock& lock);
 
   HostRequests& host;
   std::mutex mutex;
@@ -69,6 +67,8 @@ class World {
  private:
   friend class Requests;
 
+  // Thread `tid` of process `pid` as a tracer, made if it is none yet; null if it is gone. `connection` is
+  // null for one that has not connected yet, whose child called PTRACE_TRACEME.
   std::shared_ptr<Tracer> Enter(Lock& lock, pid_t pid, pid_t tid,
                                 const std::shared_ptr<Connection>& connection);
   void Ended(const std::shared_ptr<Tracer>& tracer);
