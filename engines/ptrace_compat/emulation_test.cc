@@ -100,6 +100,30 @@ TEST_F(EmulationTest, SystemCallsStopAtEntryAndExit) {
   puppet.AwaitDone();
 }
 
+TEST_F(EmulationTest, AStepAtTheEntryOfACallIsTheCall) {
+  const Puppet puppet(Basics);
+  TestTracer tracer(emulation_);
+  ASSERT_EQ(tracer.Ptrace(PTRACE_SEIZE, puppet.pid(), 0, PTRACE_O_TRACESYSGOOD), 0);
+  ASSERT_EQ(tracer.Ptrace(PTRACE_INTERRUPT, puppet.pid()), 0);
+  ASSERT_EQ(tracer.WaitStatus(puppet.pid()), kEventStopStatus(SIGTRAP));
+  puppet.Tell('g');
+  user_regs_struct registers{};
+  for (bool entered = false; !entered;) {
+    ASSERT_EQ(tracer.Ptrace(PTRACE_SYSCALL, puppet.pid()), 0);
+    const wire::WaitReply stop = tracer.Wait(puppet.pid());
+    ASSERT_EQ(stop.status, StopStatus(SIGTRAP | 0x80));
+    registers = tracer.Registers(puppet.pid());
+    entered = registers.orig_rax == SYS_getppid;
+  }
+  ASSERT_EQ(tracer.Ptrace(PTRACE_SINGLESTEP, puppet.pid()), 0);
+  EXPECT_EQ(tracer.WaitStatus(puppet.pid()), StopStatus(SIGTRAP));
+  const user_regs_struct after = tracer.Registers(puppet.pid());
+  EXPECT_EQ(after.rip, registers.rip);
+  EXPECT_EQ(after.rax, static_cast<unsigned long long>(puppet.parent()));
+  ASSERT_EQ(tracer.Ptrace(PTRACE_DETACH, puppet.pid()), 0);
+  puppet.AwaitDone();
+}
+
 TEST_F(EmulationTest, SignalsPassTheTracersInOrder) {
   const Puppet puppet(Basics);
   puppet.Do('h');
@@ -172,7 +196,9 @@ TEST_F(EmulationTest, EachTracerIsToldOfTheEnd) {
   ASSERT_EQ(second.Ptrace(PTRACE_SEIZE, puppet.pid()), 0);
   kill(puppet.pid(), SIGKILL);
   EXPECT_EQ(first.Wait(puppet.pid(), WEXITED | WNOWAIT).status, SIGKILL);
+  EXPECT_EQ(first.Ptrace(PTRACE_KILL, puppet.pid()), 0);  // though it is dead
   EXPECT_EQ(first.WaitStatus(puppet.pid()), SIGKILL);
+  EXPECT_EQ(first.Ptrace(PTRACE_KILL, puppet.pid()), -ESRCH);
   EXPECT_EQ(second.WaitStatus(puppet.pid()), SIGKILL);
   EXPECT_EQ(first.Look(0).outcome, wire::WaitOutcome::kNoTracee);
   EXPECT_EQ(puppet.AwaitEnd(), SIGKILL);

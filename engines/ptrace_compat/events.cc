@@ -174,6 +174,15 @@ Action Tracee::OnSyscallExit(SyscallExit& report) {
   }
   // Whether a link that is in another stop wants this one is known when it goes on.
   if (!occurrences_.empty() || AnyWants(exit)) occurrences_.push_back(exit);
+  Occurrence step;
+  step.stop.kind = Stop::Kind::kSignal;
+  step.stop.code = SIGTRAP;
+  step.stop.has_info = true;
+  step.stop.info = TrapInfo(TRAP_BRKPT);
+  for (const auto& link : links_) {
+    if (std::exchange(link->steps_over_call, false)) step.only.insert(link->id);
+  }
+  if (!step.only.empty()) occurrences_.push_back(step);
   if (!exec_traps_.empty()) {
     Occurrence trap;
     trap.only = std::exchange(exec_traps_, {});
@@ -304,6 +313,7 @@ Action Tracee::OnJctl(JctlReport& report) {
     group_stop_ = 0;
     for (const auto& link : links_) {
       if (report.notify() != 0) world_.TellContinued(*link);
+      continued_told_ = true;
       if (!link->seized || link->is_stopped()) continue;
       Stop stop = GroupStop(*link, SIGTRAP);
       link->own.push_back(stop);

@@ -110,7 +110,8 @@ TEST_F(EventsTest, ForkEventsComeInOrderToTwoTracers) {
   const Puppet puppet(Children);
   TestTracer first(emulation_);
   TestTracer second(emulation_);
-  ASSERT_EQ(first.Ptrace(PTRACE_SEIZE, puppet.pid(), 0, PTRACE_O_TRACEFORK), 0);
+  ASSERT_EQ(first.Ptrace(PTRACE_SEIZE, puppet.pid(), 0, PTRACE_O_TRACEFORK | PTRACE_O_TRACESYSGOOD),
+            0);
   ASSERT_EQ(second.Ptrace(PTRACE_SEIZE, puppet.pid(), 0, PTRACE_O_TRACEFORK), 0);
   puppet.Tell('f');
   const wire::WaitReply stop = first.Wait(puppet.pid());
@@ -123,7 +124,7 @@ TEST_F(EventsTest, ForkEventsComeInOrderToTwoTracers) {
   EXPECT_EQ(first.Look(puppet.pid()).outcome, wire::WaitOutcome::kNothing);
   ASSERT_EQ(second.Ptrace(PTRACE_CONT, puppet.pid()), 0);
   const wire::WaitReply exit = first.Wait(puppet.pid());
-  EXPECT_EQ(exit.status, StopStatus(SIGTRAP));
+  EXPECT_EQ(exit.status, StopStatus(SIGTRAP | 0x80));
   ptrace_syscall_info info{};
   std::memcpy(&info, exit.detail.syscall_info, sizeof(info));
   EXPECT_EQ(info.op, PTRACE_SYSCALL_INFO_EXIT);
@@ -192,13 +193,13 @@ TEST_F(EventsTest, ExecAsAnEventAndAsASignal) {
   TestTracer with_event(emulation_);
   TestTracer with_signal(emulation_);
   Attach(with_event, puppet.pid(), PTRACE_O_TRACEEXEC);
-  Attach(with_signal, puppet.pid(), 0);
+  Attach(with_signal, puppet.pid(), PTRACE_O_TRACESYSGOOD);
   ASSERT_EQ(with_event.Ptrace(PTRACE_CONT, puppet.pid()), 0);
   ASSERT_EQ(with_signal.Ptrace(PTRACE_SYSCALL, puppet.pid()), 0);
   puppet.Tell('e');
   for (uint64_t call = 0; call != SYS_execve;) {
     const wire::WaitReply stop = with_signal.Wait(puppet.pid());
-    ASSERT_EQ(stop.status, StopStatus(SIGTRAP));
+    ASSERT_EQ(stop.status, StopStatus(SIGTRAP | 0x80));
     ptrace_syscall_info info{};
     std::memcpy(&info, stop.detail.syscall_info, sizeof(info));
     if (info.op == PTRACE_SYSCALL_INFO_ENTRY) call = info.entry.nr;

@@ -39,6 +39,20 @@ TEST_F(JobControlTest, AStopSignalLeadsToAGroupStop) {
   puppet.Do('.');
 }
 
+TEST_F(JobControlTest, SigcontStopsASeizedTaskThatRuns) {
+  const Puppet puppet(Idle);
+  TestTracer tracer(emulation_);
+  ASSERT_EQ(tracer.Ptrace(PTRACE_SEIZE, puppet.pid()), 0);
+  puppet.Do('.');
+  kill(puppet.pid(), SIGCONT);
+  ASSERT_EQ(tracer.WaitStatus(puppet.pid()), kEventStopStatus(SIGTRAP));
+  ASSERT_EQ(tracer.Ptrace(PTRACE_CONT, puppet.pid()), 0);
+  ASSERT_EQ(tracer.WaitStatus(puppet.pid()), StopStatus(SIGCONT));
+  ASSERT_EQ(tracer.Ptrace(PTRACE_CONT, puppet.pid(), 0, SIGCONT), 0);
+  puppet.Do('.');
+  EXPECT_EQ(tracer.Look(puppet.pid()).outcome, wire::WaitOutcome::kNothing);
+}
+
 TEST_F(JobControlTest, InterruptEndsListening) {
   const Puppet puppet(Idle);
   TestTracer tracer(emulation_);

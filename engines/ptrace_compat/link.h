@@ -21,6 +21,9 @@ inline constexpr uint32_t kOptionSuspendSeccomp = 1U << 21;
 inline constexpr uint32_t kAllOptions = 0xff | 1U << 20 | kOptionSuspendSeccomp;
 inline constexpr int kEventStop = 128;  // PTRACE_EVENT_STOP
 
+// The code of the stop of a system call under PTRACE_O_TRACESYSGOOD.
+inline constexpr int kGoodSyscallCode = SIGTRAP | 0x80;
+
 // The code of a wait status: a signal, and behind it an event.
 constexpr int EventCode(int event, int signal = SIGTRAP) { return signal | event << 8; }
 
@@ -90,6 +93,7 @@ struct Link {
   bool sets_debug_registers = false;
   // It came while the task was in a system call, whose entry others saw: it does not see the exit either.
   bool missed_entry = false;
+  bool steps_over_call = false;  // a step was asked for at the entry of the present call
 
   // An event that was not waited for: its status, and its place among all events.
   bool unreported = false;

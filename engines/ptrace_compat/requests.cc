@@ -224,12 +224,14 @@ long Requests::Ptrace(const wire::PtraceRequest& request, std::span<const std::b
       break;
   }
   const auto found = tracer_->links.find(request.pid);
-  if (found == tracer_->links.end() || !found->second->is_alive()) return -ESRCH;
+  if (found == tracer_->links.end()) return -ESRCH;
   const std::shared_ptr<Link> link = found->second;
   if (request.request == PTRACE_KILL) {
-    syscall(SYS_tgkill, link->tgid, link->tid, SIGKILL);
+    // One that is dead and not waited for is killed without effect.
+    if (link->is_alive()) syscall(SYS_tgkill, link->tgid, link->tid, SIGKILL);
     return 0;
   }
+  if (!link->is_alive()) return -ESRCH;
   if (request.request == PTRACE_INTERRUPT) {
     if (!link->seized) return -EIO;
     const std::shared_ptr<Tracee> tracee = link->tracee;
@@ -258,7 +260,8 @@ long Requests::OfStopped(Lock& lock, const std::shared_ptr<Link>& link,
       return Resume(lock, *link, Run::kStep, request.data);
 #ifdef PTRACE_SINGLEBLOCK
     case PTRACE_SINGLEBLOCK:
-      if (!utrace_has_block_step()) return -EIO;
+      // Where the machine stops at no branch, after each instruction.
+      if (!utrace_has_single_step()) return -EIO;
       return Resume(lock, *link, Run::kBlockStep, request.data);
 #endif
 #ifdef PTRACE_SYSEMU
@@ -389,7 +392,7 @@ long Requests::OfDebugRegister(TaskView task, uint64_t owner, unsigned index,
 
 // The task may be at the stop of a system call while this link is in another stop.
 long Requests::CorrectSyscallInfo(const Stop& stop, long size, Bytes* out) {
-  if (stop.kind == Stop::Kind::kSyscall) return size;
+  if (stop.code == kGoodSyscallCode) return size;
   ptrace_syscall_info info{};
   std::memcpy(&info, out->data(), std::min(out->size(), sizeof(info)));
   size_t now = offsetof(ptrace_syscall_info, entry);

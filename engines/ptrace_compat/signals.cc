@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "engines/ptrace_compat/tracee.h"
 
@@ -115,8 +116,18 @@ SignalResult Tracee::OnSignal(SignalReport& report) {
   occurrence.stop.info = info;
   if (!AnyWants(occurrence)) return Wish();
   occurrences_.push_back(occurrence);
+  if (info.si_signo == SIGCONT && !std::exchange(continued_told_, false)) TrapForContinue();
   Advance();
   return SignalResult(SignalAction::kIgnore).With(Wish());
+}
+
+// The kernel stops every seized tracee that SIGCONT comes to, whether it was stopped or not; and before the
+// signal.
+void Tracee::TrapForContinue() {
+  for (const auto& link : links_) {
+    if (link->seized && !link->is_stopped()) link->own.push_back(GroupStop(*link, SIGTRAP));
+  }
+  EnterOwn();
 }
 
 // No signal was dequeued: somebody asked for a report, or a handler was set up.

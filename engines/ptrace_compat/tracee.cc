@@ -194,9 +194,12 @@ void Tracee::EnterStop(Link& link, const Stop& stop) {
   link.stop = stop;
   link.state = Link::State::kStopped;
   link.prepared = false;
-  if (stop.kind == Stop::Kind::kSyscall && (link.options & PTRACE_O_TRACESYSGOOD) != 0) {
-    link.stop.code = SIGTRAP | 0x80;
+  if (stop.kind == Stop::Kind::kSyscall) {
+    const bool good = (link.options & PTRACE_O_TRACESYSGOOD) != 0;
+    if (good) link.stop.code = kGoodSyscallCode;
     link.stop.info.si_code = link.stop.code;
+    // The kernel tells of a call only where the stop is told from others.
+    if (!good) link.stop.syscall_info_size = 0;
   }
   world_.Tell(link, link.stop.code << 8 | 0x7f);
 }
@@ -279,6 +282,11 @@ void Tracee::Resume(Link& link, Run run, int signal) {
   GoOn(link, signal);
   link.state = Link::State::kRunning;
   link.run = run;
+  // Its step is the call, whose end must be seen.
+  const bool at_entry =
+      link.stop.kind == Stop::Kind::kSyscall && link.stop.message == PTRACE_EVENTMSG_SYSCALL_ENTRY;
+  link.steps_over_call = run == Run::kStep && at_entry;
+  if (link.steps_over_call) sees_exit_ = true;
   link.unreported = false;
   if (Steps(run)) has_stepped_ = true;
   // The task is still held.

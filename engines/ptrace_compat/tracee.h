@@ -141,6 +141,7 @@ class Tracee final : public Engine, public std::enable_shared_from_this<Tracee> 
   void SendSignal(int signal) const;
   std::optional<std::set<uint64_t>> BelongsTo(const siginfo_t& info, std::optional<uint64_t> pc,
                                               const std::vector<uint64_t>& watchers) const;
+  void TrapForContinue();
   SignalResult AtReport(SignalReport& report);
   static void Replace(siginfo_t& info, int signal, const Tracer& tracer);
 
@@ -164,7 +165,8 @@ class Tracee final : public Engine, public std::enable_shared_from_this<Tracee> 
   bool step_runs_ = false;    // who asked for the step under way has left
   bool leaving_ = false;      // no link is left; the engine goes when the rest is done
   bool dead_ = false;
-  int group_stop_ = 0;          // the signal of the job control stop that it is in
+  bool continued_told_ = false;  // the SIGCONT that ended a job control stop is still to come
+  int group_stop_ = 0;           // the signal of the job control stop that it is in
   bool filter_told_ = false;    // of the present call, the stop that a filter of the program's made
   bool emulates_call_ = false;  // the present call shall not run
   int exit_status_ = 0;
