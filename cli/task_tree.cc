@@ -88,9 +88,15 @@ Row MakeRow(const Json& task) {
           .engines = {}};
   for (const Json& engine : task.value("engines", Json::array())) {
     const Json client = engine.value("client", Json::object());
-    row.engines.push_back(fmt::format(
-        "{} of utrace {} (pid {})  {}{}", EngineName(engine), client.value("command", "?"),
-        client.value("pid", 0), Joined(engine.value("events", Json::array())), Changes(engine)));
+    std::string of;
+    for (const Json& one : engine.value("tracers", Json::array({client}))) {
+      if (!of.empty()) of += ", ";
+      of += fmt::format("utrace {} (pid {})", Printable(one.value("command", "?")),
+                        one.value("pid", 0));
+    }
+    row.engines.push_back(fmt::format("{} of {}  {}{}", EngineName(engine), of,
+                                      Joined(engine.value("events", Json::array())),
+                                      Changes(engine)));
   }
   if (const size_t more = task.value("engines_left_out", size_t{0}); more != 0) {
     row.engines.push_back(fmt::format("and {} engines more", more));

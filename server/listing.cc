@@ -53,7 +53,9 @@ Json DescribeChanges(const ChangeCounts& changes) {
           {"memory", changes.memory},   {"overruled", changes.overruled}};
 }
 
-Json DescribeEngine(const AttachedEngine& engine) {
+using TracersOf = std::function<std::vector<pid_t>(pid_t tid)>;
+
+Json DescribeEngine(const AttachedEngine& engine, pid_t tid, const TracersOf& tracers_of) {
   Json json = {{"events", NamesOf(engine.events)},
                {"stops", engine.stops},
                {"changes", DescribeChanges(engine.changes)}};
@@ -64,10 +66,19 @@ Json DescribeEngine(const AttachedEngine& engine) {
   json["name"] = about.name.substr(0, kLongestText);
   json["spec"] = about.spec.substr(0, kLongestText);
   json["client"] = {{"pid", about.client.pid}, {"command", about.client.command}};
+  if (about.kind == EngineOwner::Kind::kTracer) {
+    // They share it. Whoever came first may be gone.
+    Json tracers = Json::array();
+    for (const pid_t pid : tracers_of(tid)) {
+      tracers.push_back({{"pid", pid}, {"command", "wrap " + NameOf(pid)}});
+    }
+    if (!tracers.empty()) json["client"] = tracers[0];
+    json["tracers"] = std::move(tracers);
+  }
   return json;
 }
 
-Json DescribeTask(const TracedTask& task) {
+Json DescribeTask(const TracedTask& task, const TracersOf& tracers_of) {
   // "Utrace:\t<hex>\n" [STA-01].
   std::array<char, 64> line{};
   utrace_task_status(task.task.get(), line.data(), line.size());
@@ -78,7 +89,7 @@ Json DescribeTask(const TracedTask& task) {
   size_t size = 0;
   size_t left_out = 0;
   for (const AttachedEngine& engine : task.engines) {
-    Json described = DescribeEngine(engine);
+    Json described = DescribeEngine(engine, task.task.tid(), tracers_of);
     size += Dump(described).size();
     if (size > kLongestList) {
       ++left_out;
@@ -157,11 +168,11 @@ std::vector<TracedTask> TracedTasksOf(const std::vector<pid_t>& targets, bool th
   return all;
 }
 
-void ListTasks(const ListRequest& request, Answer& answer) {
+void ListTasks(const ListRequest& request, const TracersOf& tracers_of, Answer& answer) {
   const std::vector<TracedTask> tasks = TracedTasksOf(request.targets, /*threads=*/false, answer);
   for (const TracedTask& task : tasks) {
     if (answer.cancelled()) break;
-    answer.Send({.kind = Reply::Kind::kItem, .item = Dump(DescribeTask(task))});
+    answer.Send({.kind = Reply::Kind::kItem, .item = Dump(DescribeTask(task, tracers_of))});
   }
   answer.Done(tasks.size());
 }

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,8 @@ std::vector<TracedTask> TracedTasksOf(const std::vector<pid_t>& targets, bool th
                                       Answer& answer);
 
 // An item for each task, as docs/server.md describes it.
-void ListTasks(const ListRequest& request, Answer& answer);
+void ListTasks(const ListRequest& request,
+               const std::function<std::vector<pid_t>(pid_t tid)>& tracers_of, Answer& answer);
 
 // Takes the engines off the targets, with a note for each engine. Returns when no callback of them runs
 // there any more.

@@ -163,6 +163,7 @@ std::string Server::SetUp() {
   Watch(wake_.get(), kWakeTag, EPOLLIN);
   Watch(signals_.get(), kSignalTag, EPOLLIN);
   shared_.wake = [this] { Wake(); };
+  shared_.tracers_of = [this](pid_t tid) { return tracers_.TracersOf(tid); };
   shared_.notify = [this](uint64_t session) {
     {
       const std::lock_guard lock(mutex_);

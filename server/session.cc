@@ -122,7 +122,7 @@ void Session::Serve(const Request& request, std::vector<Fd> descriptors) {
   } else if (const auto* detach = std::get_if<DetachRequest>(&request)) {
     DetachEngines(*detach, client_, answer);
   } else if (const auto* list = std::get_if<ListRequest>(&request)) {
-    ListTasks(*list, answer);
+    ListTasks(*list, shared_.tracers_of, answer);
   } else if (const auto* control = std::get_if<ControlRequest>(&request)) {
     ControlTasks(*control, client_, owner, answer);
   } else {

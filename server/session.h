@@ -32,6 +32,8 @@ struct Shared {
   std::atomic<uint64_t> next_engine{1};
   // Tells the main thread that a session has answered, or has ended. Any thread.
   std::function<void(uint64_t session)> notify;
+  // The programs that trace thread `tid` by ptrace(2), in order. Any thread.
+  std::function<std::vector<pid_t>(pid_t tid)> tracers_of;
   // Has the main thread look whether there is anything left to do. Any thread; does not block.
   std::function<void()> wake;
 };

@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/linux/fd.h"
 #include "engines/ptrace_compat/emulation.h"
@@ -34,6 +35,8 @@ class Tracers {
 
   // No connection is served, and nothing is traced for one.
   bool Idle() const;
+  // The processes that trace thread `tid`, in order of attachment. Any thread.
+  std::vector<pid_t> TracersOf(pid_t tid) const { return emulation_.TracersOf(tid); }
   // Detaches everything, and ends all connections.
   void EndAll() { emulation_.EndAll(); }
 

@@ -147,8 +147,13 @@ class Strace(Wrap):
         engine = self.ps(pid)[pid]["engines"][0]
         self.assertEqual((engine["name"], engine["client"]),
                          ("ptrace_compat", {"pid": strace.pid, "command": "wrap strace"}))
-        self.assertIn(f"of utrace wrap strace (pid {strace.pid})", self.run_utrace("ps").stdout)
+        self.assertIn(f"of utrace wrap strace (pid {strace.pid})  ", self.run_utrace("ps").stdout)
+        second = self.start_strace(pid, "second")
+        self.assertIn(f"of utrace wrap strace (pid {strace.pid}), utrace wrap strace "
+                      f"(pid {second.pid})  ", self.run_utrace("ps").stdout)
         self.end_strace(strace)
+        self.assertIn(f"of utrace wrap strace (pid {second.pid})  ", self.run_utrace("ps").stdout)
+        self.end_strace(second)
         self.ask(program)
 
 

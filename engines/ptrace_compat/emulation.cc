@@ -15,6 +15,8 @@ void Emulation::Serve(int socket, const wire::Hello& hello) { world_->Serve(sock
 
 bool Emulation::Idle() const { return world_->Idle(); }
 
+std::vector<pid_t> Emulation::TracersOf(pid_t tid) const { return world_->TracersOf(tid); }
+
 void Emulation::EndAll() { world_->EndAll(); }
 
 }  // namespace utrace::ptrace_compat

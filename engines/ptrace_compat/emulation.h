@@ -9,6 +9,7 @@
 
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "core/owner.h"
 #include "engines/ptrace_compat/host_requests.h"
@@ -41,6 +42,9 @@ class Emulation {
 
   // Whether nothing is traced and no tracer is connected. Any thread.
   bool Idle() const;
+
+  // The processes that trace thread `tid`, in order of attachment. Any thread.
+  std::vector<pid_t> TracersOf(pid_t tid) const;
 
   // Detaches everything and closes all connections, so that every Serve returns soon. Any thread but those
   // of callbacks.

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <map>
 #include <utility>
 
 #include "core/machine.h"
@@ -58,6 +59,18 @@ World::~World() {
 bool World::Idle() {
   const Lock lock(mutex);
   return tracers_.empty() && tracees_.empty();
+}
+
+std::vector<pid_t> World::TracersOf(pid_t tid) {
+  std::map<uint64_t, pid_t> found;
+  const Lock lock(mutex);
+  for (const auto& [_, tracer] : tracers_) {
+    const Link* const link = Find(*tracer, tid);
+    if (link != nullptr && link->is_alive()) found.emplace(link->id, tracer->process->pid);
+  }
+  std::vector<pid_t> tracers;
+  for (const auto& [_, pid] : found) tracers.push_back(pid);
+  return tracers;
 }
 
 // ---- Tracers ----------------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ class World {
   void Serve(int socket, const wire::Hello& hello);
   bool Idle();
   void EndAll();
+  std::vector<pid_t> TracersOf(pid_t tid);
 
   // ---- With the lock. ----
 
