@@ -168,7 +168,8 @@ int Connection::Send(const void* head, size_t head_size, const void* body, size_
   } while (sent == -EINTR);
   if (sent >= 0) return 0;
   if (sent == -EFAULT) return -EFAULT;
-  Lose();
+  // Closed by the program, or the server is gone.
+  if (Check()) Lose();
   return -ENOTCONN;
 }
 

@@ -9,6 +9,8 @@
 
 #include <atomic>
 
+#include "engines/ptrace_compat/client/process.h"
+
 namespace utrace::ptrace_compat::client {
 namespace {
 
@@ -83,8 +85,11 @@ namespace {
 int Copy(long call, void* here, const void* there, size_t size) {
   iovec local{.iov_base = here, .iov_len = size};
   iovec remote{.iov_base = const_cast<void*>(there), .iov_len = size};
+  // In a vfork child its parent's number will do: the memory is the same.
+  pid_t process = OwnerOfMemory();
+  if (process == 0) process = getpid();
   const long copied =
-      Raw(call, getpid(), reinterpret_cast<long>(&local), 1, reinterpret_cast<long>(&remote), 1, 0);
+      Raw(call, process, reinterpret_cast<long>(&local), 1, reinterpret_cast<long>(&remote), 1, 0);
   if (copied == static_cast<long>(size)) return 0;
   if (copied >= 0 || copied == -EFAULT) return -EFAULT;
   return 1;

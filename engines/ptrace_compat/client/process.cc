@@ -120,6 +120,8 @@ Memory WhoseMemory() {
   return Memory::kOurs;
 }
 
+pid_t OwnerOfMemory() { return g_words->pid.load(std::memory_order_acquire); }
+
 uint32_t ChildrenGeneration() { return g_words->generation; }
 
 void NoteChild() { ++g_words->generation; }

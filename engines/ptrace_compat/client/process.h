@@ -17,6 +17,8 @@ int RingSignal();
 enum class Memory : uint8_t { kOurs, kBorrowed };
 // Notices a fork, after which all connections are forgotten. Async-signal-safe.
 Memory WhoseMemory();
+// The process whose memory this is, as WhoseMemory last found it; zero: not known.
+pid_t OwnerOfMemory();
 
 // Another number whenever this process may have got a child that is not traced.
 uint32_t ChildrenGeneration();

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+#include <atomic>
+
 #include "engines/ptrace_compat/arguments.h"
 #include "engines/ptrace_compat/client/native.h"
 #include "engines/ptrace_compat/client/process.h"
@@ -227,6 +229,37 @@ bool AnswerFromStop(const wire::StopDetail& detail, long request, uint64_t addre
   }
 }
 
+// The same of a tracee that may not be known to be stopped; without a system call but that of CopyOut.
+bool AnswerAtOnce(Thread& thread, pid_t pid, long request, uint64_t address, uint64_t data,
+                  long* result) {
+  const uint64_t serial = thread.connection.last_serial();
+  const wire::StopDetail* const known = KnownStop(thread, pid);
+  if (known == nullptr) return false;
+  const wire::StopDetail detail = *known;
+  // A signal handler that changed it meanwhile has made a request.
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  if (thread.connection.last_serial() != serial) return false;
+  return AnswerFromStop(detail, request, address, data, result);
+}
+
+// A tracee that is known to be stopped is let go without an answer: should it be dead by now, it died just
+// after. One packet, which may come between the requests of a signal handler, if that runs here.
+bool ResumeAtOnce(Thread& thread, pid_t pid, long request, uint64_t address, uint64_t data,
+                  long* result) {
+  if (!Resumes(request) || data >= _NSIG || thread.pending != 0) return false;
+  if (!thread.connection.open() || KnownStop(thread, pid) == nullptr) return false;
+  ForgetStop(thread, pid);
+  wire::PtraceRequest resume;
+  resume.header = {.op = wire::Op::kPtrace, .flags = wire::kNoReply};
+  resume.header.serial = thread.connection.NextSerial();
+  resume.request = static_cast<int32_t>(request);
+  resume.pid = pid;
+  resume.address = address;
+  resume.data = data;
+  *result = thread.connection.Send(&resume, sizeof(resume), nullptr, 0) == 0 ? 0 : -ESRCH;
+  return true;
+}
+
 }  // namespace
 
 long Trace(long request, pid_t pid, uint64_t address, uint64_t data) {
@@ -236,26 +269,15 @@ long Trace(long request, pid_t pid, uint64_t address, uint64_t data) {
   }
   // A vfork child that traces somebody: its tracees would be gone with its memory.
   if (WhoseMemory() == Memory::kBorrowed) return -ESRCH;
-  const SignalsBlocked blocked;
   Thread& thread = t_thread;
+  long result = 0;
+  if (AnswerAtOnce(thread, pid, request, address, data, &result)) return result;
+  if (ResumeAtOnce(thread, pid, request, address, data, &result)) return result;
+  const SignalsBlocked blocked;
   if (Connected(thread) != 0) return -ESRCH;
-  if (const wire::StopDetail* const detail = KnownStop(thread, pid); detail != nullptr) {
-    long result = 0;
-    if (AnswerFromStop(*detail, request, address, data, &result)) return result;
-    if (ChangesStop(request)) ForgetStop(thread, pid);
-    if (Resumes(request) && data < _NSIG) {
-      wire::PtraceRequest resume;
-      resume.header = {.op = wire::Op::kPtrace, .flags = wire::kNoReply};
-      resume.header.serial = thread.connection.NextSerial();
-      resume.request = static_cast<int32_t>(request);
-      resume.pid = pid;
-      resume.address = address;
-      resume.data = data;
-      return thread.connection.Send(&resume, sizeof(resume), nullptr, 0) == 0 ? 0 : -ESRCH;
-    }
-  }
+  if (ChangesStop(request)) ForgetStop(thread, pid);
   if (Resumes(request) || request == PTRACE_DETACH) DropStops(thread, pid);
-  const long result = Ask(thread, request, pid, address, data);
+  result = Ask(thread, request, pid, address, data);
   // It may be a child that is now no tracee any more, or one that is.
   if (request == PTRACE_DETACH || request == PTRACE_ATTACH || request == PTRACE_SEIZE) NoteChild();
   return result;

@@ -104,6 +104,25 @@ long WaitNatively(const WaitCall& call, WaitResult* result) {
   }
 }
 
+// All children of the process are tracees.
+bool HasOnlyTracees(const Thread& thread) {
+  return thread.only_tracees == ChildrenGeneration() + 1;
+}
+
+// Whether nothing can have happened since the thread was told of the last event, so that it is pointless
+// to look. Not twice, since somebody may have killed a tracee.
+bool NothingCanBe(Thread& thread, const WaitCall& call) {
+  const uint64_t since = thread.quiet_since;
+  thread.quiet_since = 0;
+  if (since == 0 || since != thread.connection.last_serial() || thread.events.size() != 0) {
+    return false;
+  }
+  constexpr int kAllowed = WEXITED | WSTOPPED | WNOHANG | WNOWAIT | kWhose;
+  const bool usual = call.id_type == P_ALL && (call.options & ~kAllowed) == 0 &&
+                     (call.options & (WEXITED | WSTOPPED)) != 0;
+  return usual && HasOnlyTracees(thread) && IsOnlyConnection();
+}
+
 class Waiter {
  public:
   Waiter(const WaitCall& call, bool wants_usage, WaitResult* result)
@@ -129,8 +148,7 @@ class Waiter {
     status_ = status;
     return Step::kOver;
   }
-  bool NothingCanBe();
-  bool OnlyTracees() const { return thread_.only_tracees == ChildrenGeneration() + 1; }
+  bool OnlyTracees() const { return HasOnlyTracees(thread_); }
   void StopRing();
   bool MayWait() const { return (call_.options & WNOHANG) == 0; }
   bool Matches(pid_t pid) const;
@@ -334,16 +352,6 @@ Waiter::Step Waiter::OnNative(const siginfo_t& info) {
   return Finish(0);
 }
 
-// Whether nothing can have happened since the thread was told of the last event, so that it is pointless
-// to ask. Not twice, since somebody may have killed a tracee.
-bool Waiter::NothingCanBe() {
-  const uint64_t since = thread_.quiet_since;
-  thread_.quiet_since = 0;
-  if (since == 0 || since != thread_.connection.last_serial()) return false;
-  return call_.id_type == P_ALL && (call_.options & WCONTINUED) == 0 && OnlyTracees() &&
-         IsOnlyConnection();
-}
-
 // The wait is over: a ring that comes now would interrupt something else.
 void Waiter::StopRing() {
   if (ring_ == 0 || !thread_.connection.open()) return;
@@ -376,10 +384,6 @@ long Waiter::Run() {
       return status;
     }
     if (Kept() == Step::kOver) break;
-    if (!MayWait() && NothingCanBe()) {
-      Finish(0);
-      break;
-    }
     if (Stands() && OnlyTracees()) {
       if (!MayWait()) {
         const bool taken = TakePushed(thread_) == 0;
@@ -433,6 +437,7 @@ long Wait(const WaitCall& call, bool wants_usage, WaitResult* result) {
   if (WhoseMemory() == Memory::kBorrowed || ServerDirectory() == nullptr) {
     return WaitNatively(call, result);
   }
+  if ((call.options & WNOHANG) != 0 && NothingCanBe(thread, call)) return 0;
   if (!thread.connection.open()) {
     siginfo_t info{};
     rusage usage{};
