@@ -118,6 +118,7 @@ void Fork(bool vfork_it) {
 }
 
 void* ExecThread(void* argument) {
+  sem_wait(&up);
   execl(static_cast<const char*>(argument), "debuggee", "plain", nullptr);
   return nullptr;
 }
@@ -156,7 +157,9 @@ int main(int argc, char** argv) {
     execl(argv[0], "debuggee", "plain", nullptr);
   } else if (strcmp(mode, "exec-thread") == 0) {
     pthread_t thread;
+    sem_init(&up, 0, 0);
     pthread_create(&thread, nullptr, ExecThread, argv[0]);
+    sem_post(&up);
     pthread_join(thread, nullptr);
   } else if (strcmp(mode, "calls") == 0) {
     syscall(SYS_getppid);

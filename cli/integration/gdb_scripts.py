@@ -271,13 +271,6 @@ script("exec of another program", "exec", """
     backtrace
     continue
 """)
-script("exec by a thread", "exec-thread", """
-    break twice
-    run
-    info threads
-    backtrace
-    continue
-""")
 script("eight threads", "threads 8", """
     break all_up
     run

@@ -5,7 +5,7 @@
   gdb_test.py --debuggee PROGRAM --source FILE --native RUNS [--only NAME]...
 
 --native shows that what is compared is stable: that many native runs must be equal. Differences that FILE's
-section "What differs" names as `gdb: NAME` are expected, and must be there.
+section "Cases that differ" names as `gdb: NAME` are expected, and must be there.
 """
 
 import argparse
@@ -57,6 +57,8 @@ def normal(text, directory):
     text = text.replace(directory, "DIR")
     text = re.sub(r"0x[0-9a-f]+", "0xN", text)
     text = re.sub(r"\b((?:LWP|[Pp]rocess|pid|child|Id) )(\d+)", ids.name, text)
+    text = re.sub(r"/proc/\d+/", "/proc/ID/", text)
+    text = re.sub(r"(Target Id) +", r"\1 ", text)  # a column as wide as its ids
     # Of the vDSO and others there is a name or not by where gdb's symbol reader looked first.
     text = re.sub(r"(target:)?/usr/lib/debug\S*", "DEBUGFILE", text)
     return text
@@ -129,7 +131,7 @@ def run_script(script, options, directory, lines):
 def documented(path):
     with open(path, encoding="utf-8") as file:
         text = file.read()
-    section = re.search(r"^## What differs\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    section = re.search(r"^## Cases that differ\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
     return set(re.findall(r"`gdb: ([^`]+)`", section.group(1) if section else ""))
 
 
@@ -164,7 +166,9 @@ def main():
     failures = []
     equal = differ = 0
     with tempfile.TemporaryDirectory() as directory:
-        shutil.copy(options.source, os.path.join(directory, "debuggee.cc"))
+        # Where the debuggee's symbols say that it is: from gdb's directory on.
+        os.makedirs(os.path.join(directory, "cli/integration"))
+        shutil.copy(options.source, os.path.join(directory, "cli/integration/debuggee.cc"))
         os.mkdir(os.path.join(directory, "server.d"), 0o700)
         for script in scripts:
             options.wrapped = False

@@ -132,7 +132,7 @@ CASE(wait_process_groups) {
   });
   Wait(0, WNOHANG);
   DO(PTRACE_CONT, pid, 0, 0);
-  UntilState(pid, 't');
+  WaitId(P_PID, static_cast<id_t>(pid), WSTOPPED | WNOWAIT);
   Wait(0, WNOHANG);  // it is in a group of its own now
   Name(-pid, "its group");
   Wait(-pid);
