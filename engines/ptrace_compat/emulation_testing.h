@@ -90,6 +90,26 @@ inline void CountSignal(int signal) {
   ++g_shared->handled;
 }
 
+extern "C" void utrace_test_sigreturn();
+asm(R"(
+  .text
+  .globl utrace_test_sigreturn
+utrace_test_sigreturn:
+  mov $15, %eax
+  syscall
+)");
+
+// Has CountSignal handle it, as the kernel alone sees to: a sanitizer runs handlers when it likes.
+inline void HandleSignal(int signal) {
+  struct {
+    void (*handler)(int) = CountSignal;
+    unsigned long flags = 0x04000000;  // SA_RESTORER
+    void (*restorer)() = utrace_test_sigreturn;
+    uint64_t mask = 0;
+  } action;
+  syscall(SYS_rt_sigaction, signal, &action, nullptr, sizeof(action.mask));
+}
+
 // A process that does what it is told: one call of `body` for each command, with the command. It is the
 // child of a process of its own, which reaps it and tells how it ended.
 class Puppet {
