@@ -28,6 +28,7 @@ long TraceOrNative(long request, pid_t pid, uint64_t address, uint64_t data) {
 }
 
 long Wait4(pid_t pid, int* status, int options, rusage* usage) {
+  if (pid == INT_MIN) return -ESRCH;
   constexpr int kAllowed =
       WNOHANG | WUNTRACED | WCONTINUED | __WNOTHREAD | __WALL | static_cast<int>(__WCLONE);
   if ((options & ~kAllowed) != 0) return -EINVAL;
@@ -65,7 +66,18 @@ int ValueOf(const WaitResult& result) {
   return result.status >> 8;  // the event of ptrace included
 }
 
+// What the kernel refuses before it looks at any child.
+bool IsWaitId(int id_type, id_t id, int options) {
+  constexpr int kKinds = WEXITED | WSTOPPED | WCONTINUED;
+  constexpr int kOthers = WNOHANG | WNOWAIT | __WNOTHREAD | __WALL | static_cast<int>(__WCLONE);
+  if ((options & ~(kKinds | kOthers)) != 0 || (options & kKinds) == 0) return false;
+  const auto number = static_cast<int>(id);
+  if (id_type == P_PID) return number > 0;
+  return id_type == P_ALL || ((id_type == P_PGID || id_type == P_PIDFD) && number >= 0);
+}
+
 long WaitId(int id_type, id_t id, siginfo_t* info, int options, rusage* usage) {
+  if (!IsWaitId(id_type, id, options)) return -EINVAL;
   WaitResult result;
   const long waited =
       Wait({.id_type = id_type, .id = id, .options = options}, usage != nullptr, &result);
