@@ -28,7 +28,6 @@ long TraceOrNative(long request, pid_t pid, uint64_t address, uint64_t data) {
 }
 
 long Wait4(pid_t pid, int* status, int options, rusage* usage) {
-  if (pid == INT_MIN) return -ESRCH;
   constexpr int kAllowed =
       WNOHANG | WUNTRACED | WCONTINUED | __WNOTHREAD | __WALL | static_cast<int>(__WCLONE);
   if ((options & ~kAllowed) != 0) return -EINVAL;
