@@ -39,6 +39,14 @@ constexpr uint64_t kWakeTag = 1;
 constexpr uint64_t kSignalTag = 2;
 constexpr uint64_t kFirstConnection = 16;
 
+// What asks the server to end; taken by a descriptor.
+sigset_t EndingSignals() {
+  sigset_t ends;
+  sigemptyset(&ends);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&ends, number);
+  return ends;
+}
+
 // As many descriptors as there can be.
 rlim_t RaiseDescriptorLimit() {
   rlimit limit{};
@@ -145,11 +153,7 @@ std::string Server::SetUp() {
   if (descriptors != RLIM_INFINITY && descriptors > kOtherDescriptors) {
     most_connections_ = std::min(kMostConnections, (descriptors - kOtherDescriptors) / 3);
   }
-  // Blocked before there is another thread.
-  sigset_t ends;
-  sigemptyset(&ends);
-  for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&ends, number);
-  pthread_sigmask(SIG_BLOCK, &ends, nullptr);
+  const sigset_t ends = EndingSignals();
   signal(SIGPIPE, SIG_IGN);
   signal(SIGXFSZ, SIG_IGN);
   linux_host::UseFaultStack();
@@ -482,6 +486,9 @@ int Serve(ServeOptions options) {
   // Never destroyed: tracer threads may use it until the process ends.
   Server* server = nullptr;
   if (place) {
+    // Before there is another thread, which would take them: a server begins with several.
+    const sigset_t ends = EndingSignals();
+    pthread_sigmask(SIG_BLOCK, &ends, nullptr);
     server = new Server(std::move(options), std::move(*place));
     error = server->SetUp();
   }

@@ -82,7 +82,7 @@ static void files(void) {
   CALL(close, copy);
   CALL(close, out);
   CALL(close, fd);
-  CALL(close, 99);
+  CALL(close, 999999999);  // larger than any thread id
 }
 
 static void paths(void) {
