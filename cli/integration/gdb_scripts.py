@@ -334,11 +334,13 @@ script("thread-local variable", "threads 4", """
 script("calls in threads", "threads 4", """
     break all_up
     run
+    set scheduler-locking on
     thread 3
     print add(40, 2)
     print own
     thread 1
     print factorial(5)
+    set scheduler-locking off
     continue
 """)
 script("call a function", "plain", """
