@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <string.h>
+#include <ucontext.h>
 
 #include <atomic>
 
@@ -20,7 +21,7 @@ using Handler = void (*)(int, siginfo_t*, void*);
 struct Behind {
   std::atomic<Handler> handler;
   std::atomic<int> flags;
-  std::atomic<bool> blocks_ring;  // the program's own mask has it
+  std::atomic<Mask> mask;
 };
 Behind g_behind[_NSIG];
 std::atomic<bool> g_expects_ring{false};
@@ -28,23 +29,51 @@ std::atomic<bool> g_expects_ring{false};
 constexpr int kReasonRung = 1;
 constexpr int kReasonDisturbed = 2;
 
+Mask MaskOf(const sigset_t& set) {
+  Mask mask = 0;
+  memcpy(&mask, &set, sizeof(mask));
+  return mask;
+}
+
+sigset_t SetOf(Mask mask) {
+  sigset_t set{};
+  memcpy(&set, &mask, sizeof(mask));
+  return set;
+}
+
+// What is blocked while the program's handler for the signal runs. The ring is: it is for the flow that
+// waits.
+Mask DuringHandler(const Behind& behind, int number, int flags, const void* context) {
+  Mask mask = MaskOf(static_cast<const ucontext_t*>(context)->uc_sigmask);
+  mask |= behind.mask.load(std::memory_order_relaxed) | Only(RingSignal());
+  return (flags & SA_NODEFER) != 0 ? mask : mask | Only(number);
+}
+
+// In front of all handlers of the program's, with all signals blocked. So what it interrupts is the program, a
+// handler of the program's, or a region; never its own beginning on behalf of another signal, which a jump
+// out of here would leave unhandled.
 void OnSignal(int number, siginfo_t* info, void* context) {
   Behind& behind = g_behind[number];
   const Handler handler = behind.handler.load(std::memory_order_acquire);
   if (handler == nullptr) return;
+  const int flags = behind.flags.load(std::memory_order_relaxed);
   if (number == SIGCHLD) Repair(info);
   Thread& thread = t_thread;
   const bool armed = thread.armed != 0;
   sigjmp_buf* const leave = thread.leave;
   const uint64_t serial = thread.connection.last_serial();
-  if (armed) {
-    // Should the handler jump elsewhere, nothing leads back here.
-    thread.armed = 0;
-    if ((behind.flags.load(std::memory_order_relaxed) & SA_RESTART) == 0) thread.interrupted = 1;
-  }
+  // Should the handler jump elsewhere, nothing leads back here.
+  thread.armed = 0;
+  SetMask(DuringHandler(behind, number, flags, context));
   handler(number, info, context);
   if (!armed) return;
+  SetMask(kAllSignals);
   thread.leave = leave;
+  if ((flags & SA_RESTART) == 0) {
+    // Whether the call has begun to block or is only about to.
+    thread.interrupted = 1;
+    siglongjmp(*leave, kReasonDisturbed);
+  }
   if (thread.connection.last_serial() != serial) siglongjmp(*leave, kReasonDisturbed);
   thread.armed = 1;
 }
@@ -77,16 +106,16 @@ struct sigaction InFront(const struct sigaction& action) {
   if (!IsHandler(action)) return front;
   front.sa_sigaction = OnSignal;
   front.sa_flags |= SA_SIGINFO;
-  sigaddset(&front.sa_mask, RingSignal());
+  front.sa_mask = SetOf(kAllSignals);
   return front;
 }
 
 // What the program shall see of what the kernel has, `before` this library's own notes changed.
-void ShowAsSet(struct sigaction* action, Handler handler, int flags, bool blocks_ring) {
+void ShowAsSet(struct sigaction* action, Handler handler, int flags, Mask mask) {
   if (!IsOurs(*action)) return;
   action->sa_sigaction = handler;
   action->sa_flags = (action->sa_flags & ~SA_SIGINFO) | (flags & SA_SIGINFO);
-  if (!blocks_ring) sigdelset(&action->sa_mask, RingSignal());
+  action->sa_mask = SetOf(mask);
   if (handler == nullptr) action->sa_handler = SIG_DFL;
 }
 
@@ -98,14 +127,14 @@ int SetAction(int number, const struct sigaction* action, struct sigaction* old)
   Behind& behind = g_behind[number];
   const Handler handler = behind.handler;
   const int flags = behind.flags;
-  const bool blocks_ring = behind.blocks_ring;
+  const Mask mask = behind.mask;
   struct sigaction before {};
   const bool ring = number == RingSignal() && g_expects_ring;
   if (WhoseMemory() == Memory::kBorrowed || (action == nullptr && !ring)) {
     // In a vfork child the handlers are this process's, but our notes its parent's.
     const int status = native.sigaction(number, action, &before);
     if (status != 0) return status;
-    ShowAsSet(&before, handler, flags, blocks_ring);
+    ShowAsSet(&before, handler, flags, mask);
     if (old != nullptr) *old = before;
     return 0;
   }
@@ -115,9 +144,11 @@ int SetAction(int number, const struct sigaction* action, struct sigaction* old)
       *old = {};
       old->sa_sigaction = handler;
       old->sa_flags = flags;
+      old->sa_mask = SetOf(mask);
     }
     if (action != nullptr) {
       behind.flags = action->sa_flags;
+      behind.mask = MaskOf(action->sa_mask);
       behind.handler = IsHandler(*action) ? action->sa_sigaction : nullptr;
     }
     return 0;
@@ -127,17 +158,17 @@ int SetAction(int number, const struct sigaction* action, struct sigaction* old)
   // First what the new handler needs: it may be called at once.
   if (IsHandler(wanted)) {
     behind.flags = wanted.sa_flags;
-    behind.blocks_ring = sigismember(&wanted.sa_mask, RingSignal()) == 1;
+    behind.mask = MaskOf(wanted.sa_mask);
     behind.handler = wanted.sa_sigaction;
   }
   const int status = native.sigaction(number, &front, &before);
   if (status != 0) {
     behind.handler = handler;
     behind.flags = flags;
-    behind.blocks_ring = blocks_ring;
+    behind.mask = mask;
     return status;
   }
-  ShowAsSet(&before, handler, flags, blocks_ring);
+  ShowAsSet(&before, handler, flags, mask);
   if (old != nullptr) *old = before;
   if (number == SIGCHLD && HasConnections()) TellSigchldFlags(SigchldFlags());
   return 0;
@@ -167,6 +198,7 @@ void ExpectRing() {
   // A handler of the program's that was set before is behind OnSignal, and stays noted.
   if (!IsOurs(before) && IsHandler(before)) {
     g_behind[RingSignal()].flags = before.sa_flags;
+    g_behind[RingSignal()].mask = MaskOf(before.sa_mask);
     g_behind[RingSignal()].handler = before.sa_sigaction;
   }
 }
@@ -185,6 +217,7 @@ __attribute__((noinline)) Left InRegion(Thread& thread, Mask during, long (*call
   }
   thread.leave = &here;
   int type = PTHREAD_CANCEL_DEFERRED;
+  // Around bare system calls alone. NOLINTNEXTLINE(concurrency-thread-canceltype-asynchronous)
   pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
   thread.armed = 1;
   std::atomic_signal_fence(std::memory_order_seq_cst);

@@ -26,12 +26,12 @@ void ExpectRing();
 enum class Left : uint8_t {
   kReturned,  // the call returned
   kRung,      // the ring came
-  kDisturbed  // a handler ran that made requests of its own
+  kDisturbed  // a handler ran that made requests of its own, or had no SA_RESTART (Thread::interrupted)
 };
 
 // Calls `call(argument)` with the signal mask `during`; all signals are blocked before and after. A ring, if
-// the mask lets it in, takes the thread out of the call; so does a signal handler that made requests, once
-// it has returned. A result that the call came to at that very moment is lost then, so it must be one that
+// the mask lets it in, takes the thread out of the call; so does a signal handler that made requests or was
+// set without SA_RESTART, once it has returned, also if it ran before the call was made. A result that the call came to at that very moment is lost then, so it must be one that
 // can be had again. Cancellation of the thread takes effect in it.
 Left InRegion(Thread& thread, Mask during, long (*call)(void* argument), void* argument,
               long* result);

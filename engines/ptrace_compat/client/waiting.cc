@@ -82,17 +82,23 @@ long WaitNatively(const WaitCall& call, WaitResult* result) {
   }
   Thread& thread = t_thread;
   const SignalsBlocked blocked;
+  bool interrupted = false;
   for (;;) {
-    thread.interrupted = 0;
     long status = 0;
     // Looked at first: what is found while a signal handler takes the thread out of it is not lost.
     arguments.options = call.options | WNOWAIT;
-    if (InRegion(thread, blocked.before(), CallNativeWait, &arguments, &status) !=
-        Left::kReturned) {
-      if (thread.interrupted != 0) return -EINTR;
-      continue;
+    if (interrupted) {
+      // What is there goes before the interruption.
+      arguments.options |= WNOHANG;
+      status = CallNativeWait(&arguments);
+    } else {
+      thread.interrupted = 0;
+      const Left left = InRegion(thread, blocked.before(), CallNativeWait, &arguments, &status);
+      interrupted = status == -EINTR || thread.interrupted != 0;
+      if (left != Left::kReturned || interrupted) continue;
     }
     if (status < 0) return status;
+    if (arguments.info.si_pid == 0) return -EINTR;
     const WaitCall found{.id_type = P_PID, .id = static_cast<id_t>(arguments.info.si_pid)};
     siginfo_t taken{};
     status = NativeWait(found, call.options | WNOHANG, &taken, &arguments.usage);
@@ -151,6 +157,7 @@ class Waiter {
   bool OnlyTracees() const { return HasOnlyTracees(thread_); }
   void StopRing();
   bool MayWait() const { return (call_.options & WNOHANG) == 0; }
+  void NoteInterruption(long result);
   bool Matches(pid_t pid) const;
 
   Thread& thread_;
@@ -160,6 +167,7 @@ class Waiter {
   WaitResult* const result_;
   const SignalsBlocked blocked_;
   bool non_blocking_pidfd_ = false;
+  bool interrupted_ = false;
   WaitOutcome outcome_ = WaitOutcome::kNothing;  // as the server said last
   uint64_t ring_ = 0;                            // the request by which the ring was asked for
   long status_ = 0;
@@ -240,6 +248,14 @@ bool Waiter::Stands() const {
          ((call_.options ^ thread_.standing_options) & WCONTINUED) == 0;
 }
 
+// After a region, in which a call came to `result` unless it was left. A handler without SA_RESTART ends the
+// wait; but like the kernel the thread first looks once more, and what is there goes before that.
+void Waiter::NoteInterruption(long result) {
+  if (result != -EINTR && thread_.interrupted == 0) return;
+  interrupted_ = true;
+  call_.options |= WNOHANG;
+}
+
 // The next answer of the standing wait; no other child can have anything to tell.
 Waiter::Step Waiter::AwaitStanding() {
   thread_.answer.reply.serial = 0;
@@ -247,13 +263,12 @@ Waiter::Step Waiter::AwaitStanding() {
   long received = 0;
   const Left left =
       InRegion(thread_, blocked_.before() | Only(RingSignal()), ReceiveAnswer, &thread_, &received);
+  NoteInterruption(received);
   if (left == Left::kReturned && received != -EINTR &&
       thread_.connection.Judge(received, thread_.standing, thread_.answer.reply) != 0) {
     return Step::kGoOn;
   }
-  if (TakePushed(thread_) != 0) return Step::kGoOn;
-  if (Kept() == Step::kOver) return Step::kOver;
-  return received == -EINTR || thread_.interrupted != 0 ? Finish(-EINTR) : Step::kGoOn;
+  return TakePushed(thread_) == 0 ? Kept() : Step::kGoOn;
 }
 
 // On the connection alone: no other child can have anything to tell.
@@ -277,11 +292,8 @@ Waiter::Step Waiter::AwaitServer() {
   long received = 0;
   const Left left =
       InRegion(thread, blocked_.before() | Only(RingSignal()), ReceiveAnswer, &thread, &received);
-  if (left != Left::kReturned || received == -EINTR) {
-    if (Settle(thread) != 0) return Step::kGoOn;
-    if (Kept() == Step::kOver) return Step::kOver;
-    return received == -EINTR || thread.interrupted != 0 ? Finish(-EINTR) : Step::kGoOn;
-  }
+  NoteInterruption(received);
+  if (left != Left::kReturned || received == -EINTR) return Step::kGoOn;
   thread.pending = 0;
   if (thread.connection.Judge(received, serial, thread.answer.reply) != 0) return Step::kGoOn;
   if (thread.answer.reply.error != 0) return Finish(-thread.answer.reply.error);
@@ -312,10 +324,8 @@ Waiter::Step Waiter::AwaitNative() {
   const Left left = InRegion(thread_, blocked_.before() & ~Only(RingSignal()), CallNativeWait,
                              &arguments, &status);
   if (left == Left::kRung) return Step::kGoOn;
-  if (left == Left::kDisturbed) {
-    if (thread_.interrupted == 0) return Step::kGoOn;
-    return Kept() == Step::kOver ? Step::kOver : Finish(-EINTR);
-  }
+  NoteInterruption(status);
+  if (left == Left::kDisturbed || status == -EINTR) return Step::kGoOn;
   if (status == -ECHILD && outcome_ != WaitOutcome::kNoTracee) {
     thread_.only_tracees = ChildrenGeneration() + 1;
     return Step::kGoOn;
@@ -378,10 +388,12 @@ long Waiter::Run() {
   for (;;) {
     if (Connected(thread_) != 0) {
       // It died while we waited: what it traced is none of ours any more.
+      WaitCall rest = native_;
+      if (interrupted_) rest.options |= WNOHANG;
       const Mask before = SetMask(blocked_.before());
-      const long status = WaitNatively(native_, result_);
+      const long status = WaitNatively(rest, result_);
       SetMask(before);
-      return status;
+      return status == 0 && result_->pid == 0 && interrupted_ ? -EINTR : status;
     }
     if (Kept() == Step::kOver) break;
     if (Stands() && OnlyTracees()) {
@@ -423,6 +435,7 @@ long Waiter::Run() {
     if (AwaitNative() == Step::kOver) break;
   }
   StopRing();
+  if (status_ == 0 && result_->pid == 0 && interrupted_) return -EINTR;
   if (status_ == 0 && result_->pid == 0 && non_blocking_pidfd_) {
     return (native_.options & WNOHANG) != 0 ? 0 : -EAGAIN;
   }

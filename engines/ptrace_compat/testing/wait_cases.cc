@@ -274,37 +274,6 @@ CASE(wait_threads_trace_one_each) {
   other.join();
 }
 
-CASE(wait_interrupted) {
-  HandleLoudly(SIGUSR1);
-  const pid_t tracer = gettid();
-  const pid_t pid = Traced(Forever);
-  DO(PTRACE_CONT, pid, 0, 0);
-  std::thread helper([tracer] {
-    UntilState(tracer, 'S');
-    syscall(SYS_tgkill, getpid(), tracer, SIGUSR1);
-  });
-  Wait(pid);
-  helper.join();
-  KillAndReap(pid);
-}
-
-CASE(wait_restarted) {
-  HandleLoudly(SIGUSR1, SA_RESTART);
-  const pid_t tracer = gettid();
-  const pid_t pid = Traced(Forever);
-  DO(PTRACE_CONT, pid, 0, 0);
-  Gate over;
-  std::thread helper([tracer, pid] {
-    UntilState(tracer, 'S');
-    syscall(SYS_tgkill, getpid(), tracer, SIGUSR1);
-    UntilState(tracer, 'S');
-    kill(pid, SIGTERM);
-  });
-  Wait(pid);
-  helper.join();
-  KillAndReap(pid);
-}
-
 CASE(wait_grandchild_reaped_by_both) {
   Gate known;
   const pid_t child = Traced([&known] {
