@@ -97,8 +97,10 @@ long Tracee::Access(Lock& lock, Link& link, const std::function<long()>& work) {
 
 Tracee::Wants Tracee::Wanted(uint32_t options) const {
   bool calls = sees_exit_;
+  // CLONE whatever the options say: a child made with CLONE_PTRACE is traced from its first instruction on.
   unsigned long events = UTRACE_EVENT(QUIESCE) | UTRACE_EVENT_SIGNAL_ALL | UTRACE_EVENT(JCTL) |
-                         UTRACE_EVENT(EXEC) | UTRACE_EVENT(DEATH) | UTRACE_EVENT(REAP);
+                         UTRACE_EVENT(CLONE) | UTRACE_EVENT(EXEC) | UTRACE_EVENT(DEATH) |
+                         UTRACE_EVENT(REAP);
   // No wait tells how a leader ended that dies before its threads: this does.
   if (task_.tid() == task_.tgid()) events |= UTRACE_EVENT(EXIT);
   for (const auto& link : links_) {
@@ -107,9 +109,6 @@ Tracee::Wants Tracee::Wanted(uint32_t options) const {
     events |= UTRACE_EVENT_SYSCALL;
     calls = true;
   }
-  constexpr uint32_t kChildren =
-      PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEVFORKDONE;
-  if ((options & kChildren) != 0) events |= UTRACE_EVENT(CLONE);
   if ((options & PTRACE_O_TRACEEXIT) != 0) events |= UTRACE_EVENT(EXIT);
   if (sees_exit_) events |= UTRACE_EVENT(SYSCALL_EXIT);
   if ((options & PTRACE_O_TRACESECCOMP) == 0) return {.events = events};

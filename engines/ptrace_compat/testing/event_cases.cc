@@ -1,10 +1,6 @@
 // Options and the events that they ask for.
 #include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sched.h>
-#include <stddef.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -38,25 +34,6 @@ void VforkOne() {
 // As fork, with these flags of clone.
 pid_t Clone(unsigned long flags) {
   return static_cast<pid_t>(syscall(SYS_clone, flags, 0, 0, 0, 0));
-}
-
-// A filter that answers getppid with `answer`, and lets all else be.
-void FilterGetppid(uint32_t answer) {
-  sock_filter code[] = {
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getppid, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, answer),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-  };
-  const sock_fprog program{4, code};
-  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) Scene("no filter");
-}
-
-void SayParent() {
-  errno = 0;
-  const long result = syscall(SYS_getppid);
-  Say("getppid: %s", result > 0 ? "an id" : ErrorName(errno).c_str());
 }
 
 }  // namespace
@@ -313,6 +290,67 @@ CASE(event_clone_ptrace_flag) {
   Wait(pid);
 }
 
+// What CLONE_PTRACE makes is traced as its maker is, whatever that one's options say.
+CASE(event_clone_ptrace_flag_of_seized) {
+  const pid_t pid = Seized(0, [] {
+    const pid_t child = Clone(CLONE_PTRACE | SIGCHLD);
+    if (child == 0) _exit(3);
+    SharedWords()[0] = child;
+    raise(SIGUSR1);
+    int status = 0;
+    while (waitpid(child, &status, 0) != child) {
+    }
+  });
+  Wait(pid);
+  const auto grandchild = static_cast<pid_t>(SharedWords()[0]);
+  Name(grandchild, "grandchild");
+  Wait(grandchild);
+  SayInfo(grandchild);
+  DO(PTRACE_SETOPTIONS, grandchild, 0, PTRACE_O_TRACEEXIT);
+  DO(PTRACE_CONT, grandchild, 0, 0);
+  Wait(grandchild);
+  SayMessage(grandchild);
+  DO(PTRACE_DETACH, grandchild, 0, 0);
+  DO(PTRACE_CONT, pid, 0, 0);
+  Wait(pid);
+  DO(PTRACE_CONT, pid, 0, SIGCHLD);
+  Wait(pid);
+}
+
+CASE(event_clone_ptrace_flag_with_event) {
+  const pid_t pid = Seized(PTRACE_O_TRACEVFORK, [] {
+    for (const unsigned long flags : {0UL, static_cast<unsigned long>(CLONE_VFORK)}) {
+      const pid_t child = Clone(CLONE_PTRACE | flags | SIGCHLD);
+      if (child == 0) _exit(3);
+      SharedWords()[0] = child;
+      raise(SIGUSR1);
+      int status = 0;
+      while (waitpid(child, &status, 0) != child) {
+      }
+    }
+  });
+  Wait(pid);  // no event of a fork
+  const auto forked = static_cast<pid_t>(SharedWords()[0]);
+  Name(forked, "the forked one");
+  Wait(forked);
+  DO(PTRACE_CONT, forked, 0, 0);
+  Wait(forked);
+  DO(PTRACE_CONT, pid, 0, 0);
+  Wait(pid);  // SIGCHLD
+  DO(PTRACE_CONT, pid, 0, 0);
+  Wait(pid);
+  const pid_t vforked = EventPid(pid, "the vforked one");
+  Wait(vforked);
+  DO(PTRACE_CONT, pid, 0, 0);
+  DO(PTRACE_CONT, vforked, 0, 0);
+  Wait(vforked);
+  DO(PTRACE_KILL, pid, 0, 0);
+  int status = 0;
+  while (waitpid(pid, &status, __WALL) == pid && !WIFSIGNALED(status)) {
+  }
+  Say("%s", StatusText(status).c_str());
+}
+
 CASE(event_exec) {
   const pid_t pid = Traced([] { execl("/bin/true", "true", nullptr); });
   DO(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_TRACEEXEC);
@@ -436,101 +474,5 @@ CASE(event_message_of_other_stops) {
     SayMessage(pid);
   }
   DO(PTRACE_KILL, pid, 0, 0);
-  Wait(pid);
-}
-
-CASE(event_seccomp) {
-  const pid_t pid = Seized(PTRACE_O_TRACESECCOMP, [] {
-    FilterGetppid(SECCOMP_RET_TRACE | 42);
-    SayParent();
-  });
-  Wait(pid);
-  SayInfo(pid);
-  SayMessage(pid);
-  DO(PTRACE_CONT, pid, 0, 0);
-  Wait(pid);
-}
-
-CASE(event_seccomp_with_syscall_stops) {
-  const pid_t pid = Seized(PTRACE_O_TRACESECCOMP | PTRACE_O_TRACESYSGOOD, [] {
-    FilterGetppid(SECCOMP_RET_TRACE | 7);
-    SayParent();
-    SayParent();
-  });
-  Wait(pid);
-  DO(PTRACE_SYSCALL, pid, 0, 0);
-  Wait(pid);  // its exit
-  for (int n = 0; n < 5; ++n) {
-    DO(PTRACE_SYSCALL, pid, 0, 0);
-    Wait(pid);
-  }
-  DO(PTRACE_DETACH, pid, 0, 0);
-  Wait(pid);
-}
-
-CASE(event_seccomp_not_asked_for) {
-  const pid_t pid = Seized(0, [] {
-    FilterGetppid(SECCOMP_RET_TRACE | 7);
-    SayParent();
-  });
-  Wait(pid);
-}
-
-CASE(event_seccomp_errno) {
-  const pid_t pid = Seized(PTRACE_O_TRACESECCOMP, [] {
-    FilterGetppid(SECCOMP_RET_ERRNO | EXDEV);
-    SayParent();
-  });
-  Wait(pid);
-}
-
-CASE(event_seccomp_trap) {
-  const pid_t pid = Seized(PTRACE_O_TRACESECCOMP, [] {
-    FilterGetppid(SECCOMP_RET_TRAP | 5);
-    SayParent();
-  });
-  Wait(pid);
-  SayInfo(pid);
-  DO(PTRACE_CONT, pid, 0, SIGSYS);
-  Wait(pid);
-}
-
-CASE(event_suspend_seccomp) {
-  const pid_t pid = Seized(0, [] {
-    FilterGetppid(SECCOMP_RET_ERRNO | EXDEV);
-    SayParent();
-    raise(SIGUSR1);
-    SayParent();
-    raise(SIGUSR1);
-    SayParent();
-  });
-  Wait(pid);
-  const long result = DO(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_SUSPEND_SECCOMP);
-  DO(PTRACE_CONT, pid, 0, 0);
-  Wait(pid);
-  if (result == 0) DO(PTRACE_SETOPTIONS, pid, 0, 0);
-  DO(PTRACE_CONT, pid, 0, 0);
-  Wait(pid);
-}
-
-CASE(event_seccomp_get_filter) {
-  const pid_t pid = Seized(0, [] {
-    raise(SIGUSR1);
-    FilterGetppid(SECCOMP_RET_ERRNO | EXDEV);
-    raise(SIGUSR1);
-  });
-  Wait(pid);
-  sock_filter code[16] = {};
-  DO(PTRACE_SECCOMP_GET_FILTER, pid, 0, nullptr);
-  DO(PTRACE_CONT, pid, 0, 0);
-  Wait(pid);
-  DO(PTRACE_SECCOMP_GET_FILTER, pid, 0, nullptr);
-  DO(PTRACE_SECCOMP_GET_FILTER, pid, 0, code);
-  Say("the answer is %#x, the first instruction %#x", code[2].k, code[0].code);
-  DO(PTRACE_SECCOMP_GET_FILTER, pid, 1, code);
-  uint64_t metadata[2] = {0, 0};
-  DO(PTRACE_SECCOMP_GET_METADATA, pid, sizeof metadata, metadata);
-  Say("flags %lu", static_cast<unsigned long>(metadata[1]));
-  DO(PTRACE_CONT, pid, 0, 0);
   Wait(pid);
 }
