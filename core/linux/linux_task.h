@@ -202,6 +202,9 @@ class LinuxTask final : public HostTask {
   bool IsOwnChild();
   static void ReleaseOrphans(Lane& lane);
 
+  // ptrace_requests.cc
+  void NoteDeathOfGroup();
+
   // debug_registers.cc
   bool InstallDebugRegisters(const arch::DebugRegisters& wanted);
   bool NoteDebugTrap();

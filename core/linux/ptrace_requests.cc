@@ -2,6 +2,7 @@
 
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 
 #include "core/changes.h"
 #include "core/linux/linux_task.h"
+#include "core/linux/wait_status.h"
 
 namespace utrace::linux_host {
 namespace {
@@ -83,8 +85,23 @@ long LinuxTask::StateRequest(long request, uint64_t address, void* data) {
 }
 
 std::optional<int> LinuxTask::DeathStatus() {
+  const auto noted = [this] {
+    const std::lock_guard lock(mutex_);
+    return death_status_;
+  };
+  if (const auto status = noted()) return status;
+  if (Lane* const lane = lane_.load()) lane->Call([this] { NoteDeathOfGroup(); });
+  return noted();
+}
+
+// Of a leader that died before its threads: others may know of their end before the lane has waited for it.
+void LinuxTask::NoteDeathOfGroup() {
+  if (!traced_here_ || !death_reported_ || tid() != tgid_) return;
+  siginfo_t info{};
+  constexpr int kLook = WEXITED | WNOHANG | WNOWAIT | __WALL | __WNOTHREAD;
+  if (waitid(P_PID, static_cast<id_t>(tid()), &info, kLook) != 0 || info.si_pid == 0) return;
   const std::lock_guard lock(mutex_);
-  return death_status_;
+  death_status_ = RawExitStatus(info);
 }
 
 std::optional<uint32_t> LinuxTask::FilterData() {
