@@ -153,6 +153,7 @@ void World::Answer(Tracer& waiter, const wire::WaitRequest& request, wire::WaitO
   bool drop = false;
   if (outcome == wire::WaitOutcome::kEvent) {
     reply.pid = link->tid;
+    reply.tgid = link->tgid;
     reply.uid = OwnUid();
     const bool exits = link->state == Link::State::kDead;
     if (link->unreported) {

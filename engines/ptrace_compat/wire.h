@@ -20,7 +20,7 @@ namespace utrace::ptrace_compat::wire {
 
 // "UTPT": the first four bytes of a connection that is not a command's.
 inline constexpr uint32_t kMagic = 0x54505455;
-inline constexpr uint32_t kWireVersion = 3;
+inline constexpr uint32_t kWireVersion = 4;
 // Bytes behind a header. Longer transfers of memory are cut to this by the client, and continued.
 inline constexpr uint32_t kMaxPayload = 60 << 10;
 
@@ -136,6 +136,7 @@ enum class WaitOutcome : uint32_t {
 struct WaitReply {
   WaitOutcome outcome = WaitOutcome::kNothing;
   pid_t pid = 0;
+  pid_t tgid = 0;  // its process, whose resource usage a wait tells
   uid_t uid = 0;
   int32_t status = 0;  // as wait4 gives it
   // It ended, and is a child of the tracing process: the native wait, which has to be made, reaps it and

@@ -1,13 +1,11 @@
 #include "engines/ptrace_compat/client/children.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "engines/ptrace_compat/client/native.h"
+#include "engines/ptrace_compat/client/proc_text.h"
 #include "engines/ptrace_compat/client/process.h"
 
 namespace utrace::ptrace_compat::client {
@@ -15,42 +13,6 @@ namespace {
 
 // Children that are asked for, one by one; of more it is assumed that some are not traced.
 constexpr int kMostChildren = 32;
-
-struct KernelEntry {
-  uint64_t inode;
-  int64_t offset;
-  unsigned short size;
-  unsigned char type;
-  char name[1];
-};
-
-long Open(const char* path, int flags) {
-  return Raw(SYS_openat, AT_FDCWD, reinterpret_cast<long>(path), flags | O_CLOEXEC, 0);
-}
-
-// The text of a small file; its length, or -1.
-long Slurp(const char* path, char* text, size_t size) {
-  const long fd = Open(path, O_RDONLY);
-  if (fd < 0) return -1;
-  size_t length = 0;
-  while (length + 1 < size) {
-    const long got = Raw(SYS_read, fd, reinterpret_cast<long>(text + length),
-                         static_cast<long>(size - 1 - length));
-    if (got <= 0) break;
-    length += static_cast<size_t>(got);
-  }
-  Raw(SYS_close, fd);
-  text[length] = '\0';
-  return static_cast<long>(length);
-}
-
-long ParseNumber(const char** at) {
-  while (**at == ' ' || **at == '\t' || **at == '\n') ++*at;
-  if (**at < '0' || **at > '9') return -1;
-  long number = 0;
-  for (; **at >= '0' && **at <= '9'; ++*at) number = number * 10 + (**at - '0');
-  return number;
-}
 
 bool IsTraced(Thread& thread, pid_t pid) {
   const WaitCall call{.id_type = P_PID,
@@ -75,21 +37,12 @@ bool AllTracedOf(Thread& thread, const char* task, int* seen) {
 }
 
 bool LookAtChildren(Thread& thread) {
-  const long tasks = Open("/proc/self/task", O_RDONLY | O_DIRECTORY);
-  if (tasks < 0) return false;
-  bool all = true;
+  Listing tasks("/proc/self/task");
+  bool all = tasks.ok();
   int seen = 0;
-  alignas(KernelEntry) char buffer[2048];
-  long size = 0;
-  while (all &&
-         (size = Raw(SYS_getdents64, tasks, reinterpret_cast<long>(buffer), sizeof(buffer))) > 0) {
-    for (long at = 0; all && at < size;) {
-      const auto* const entry = reinterpret_cast<const KernelEntry*>(buffer + at);
-      if (entry->name[0] != '.') all = AllTracedOf(thread, entry->name, &seen);
-      at += entry->size;
-    }
+  for (const char* task = tasks.Next(); all && task != nullptr; task = tasks.Next()) {
+    all = AllTracedOf(thread, task, &seen);
   }
-  Raw(SYS_close, tasks);
   return all;
 }
 
@@ -133,10 +86,7 @@ pid_t PidOfDescriptor(int fd) {
   path.Add("/proc/self/fdinfo/").AddNumber(fd);
   char text[1024];
   if (Slurp(path.get(), text, sizeof(text)) < 0) return 0;
-  const char* at = strstr(text, "\nPid:");
-  if (at == nullptr) return 0;
-  at += strlen("\nPid:");
-  const long pid = ParseNumber(&at);
+  const long pid = FieldOf(text, "Pid:");
   return pid > 0 ? static_cast<pid_t>(pid) : 0;
 }
 

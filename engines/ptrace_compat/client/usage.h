@@ -1,4 +1,4 @@
-// What /proc tells of the resources that a process used, for a wait that reports a stop.
+// What /proc tells of the resources that a process used, for a wait that reports no end of a child.
 #ifndef ENGINES_PTRACE_COMPAT_CLIENT_USAGE_H_
 #define ENGINES_PTRACE_COMPAT_CLIENT_USAGE_H_
 
@@ -7,8 +7,10 @@
 
 namespace utrace::ptrace_compat::client {
 
-// Its processor time (to the kernel's clock tick) and page faults, and those of its children that ended. Left
-// alone if the process is gone. Async-signal-safe.
+// What wait4 tells of process `pid` as far as /proc knows it, in `usage`, which is zero before and stays so if
+// the process is gone: processor time (to the kernel's clock tick), page faults and blocks read and written,
+// with those of its children that ended; context switches of its threads that live; the most memory that its
+// present program had. Async-signal-safe.
 void UsageOf(pid_t pid, rusage* usage);
 
 }  // namespace utrace::ptrace_compat::client

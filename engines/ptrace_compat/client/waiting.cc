@@ -215,7 +215,7 @@ Waiter::Step Waiter::Deliver(const WaitReply& reply) {
     arguments.options = WEXITED | __WALL;
     if (CallNativeWait(&arguments) == 0) result_->usage = arguments.usage;
   } else if (usage_) {
-    UsageOf(reply.pid, &result_->usage);
+    UsageOf(reply.tgid, &result_->usage);
   }
   return Finish(0);
 }

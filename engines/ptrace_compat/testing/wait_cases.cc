@@ -174,19 +174,6 @@ CASE(wait_bad_address) {
   Wait(pid);
 }
 
-CASE(wait_usage) {
-  const pid_t pid = Traced([] { raise(SIGUSR1); });
-  DO(PTRACE_CONT, pid, 0, 0);
-  for (int n = 0; n < 2; ++n) {
-    rusage usage{};
-    int status = 0;
-    const pid_t got = wait4(pid, &status, __WALL, &usage);
-    Say("%s %s, %s memory", NameOf(got).c_str(), StatusText(status).c_str(),
-        usage.ru_maxrss > 0 ? "some" : "no");
-    if (n == 0) DO(PTRACE_CONT, pid, 0, 0);
-  }
-}
-
 CASE(wait_traced_and_untraced) {
   const pid_t pid = Traced(Forever);
   const pid_t other = Forked([] { _exit(3); }, "untraced");
