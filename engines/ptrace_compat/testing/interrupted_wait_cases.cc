@@ -173,7 +173,14 @@ CASE(wait_tells_before_it_is_interrupted) {
   Wait(pid);
   DO(PTRACE_CONT, pid, 0, 0);
   Wait(-1);
-  const pid_t other = Forked([] { _exit(3); }, "untraced");
+  Gate named;
+  const pid_t other = Forked(
+      [&named] {
+        named.Pass();
+        _exit(3);
+      },
+      "untraced");
+  named.Open();
   Wait(-1);
   Wait(other, WNOHANG);
   DO(PTRACE_CONT, pid, 0, 0);
