@@ -105,28 +105,33 @@ long ResultOf(int status, const wire::Reply& reply) {
   return reply.error != 0 ? -reply.error : reply.result;
 }
 
+// A length of a register set as a message has room for it. Whether it is a multiple of the size of a register
+// stays as it was: the kernel refuses what is not.
+uint32_t CutVector(size_t length) {
+  constexpr size_t kAnyRegister = 1024;
+  if (length <= wire::kMaxPayload) return static_cast<uint32_t>(length);
+  return static_cast<uint32_t>(wire::kMaxPayload - kAnyRegister + length % kAnyRegister);
+}
+
 long Vector(Thread& thread, bool in, Transfer* transfer, uint64_t data) {
   iovec vector{};
   if (const int status = CopyIn(&vector, Readable(data), sizeof(vector)); status != 0)
     return status;
-  const auto size = static_cast<uint32_t>(vector.iov_len < wire::kMaxPayload ? vector.iov_len
-                                                                             : wire::kMaxPayload);
+  uint64_t taken = 0;
   if (in) {
     transfer->in = vector.iov_base;
-    transfer->request.in_size = size;
+    transfer->request.in_size = CutVector(vector.iov_len);
+    transfer->out = &taken;
+    transfer->request.out_size = sizeof(taken);
   } else {
     transfer->out = vector.iov_base;
-    transfer->request.out_size = size;
+    transfer->request.out_size = CutVector(vector.iov_len);
   }
   const int status = Exchange(thread, transfer);
   const long result = ResultOf(status, transfer->reply);
   if (status != 0 || result < 0) return result;
-  // A set tells in its result how much was taken; what was got is there to be counted.
-  vector.iov_len = in ? static_cast<size_t>(transfer->reply.result) : transfer->reply.size;
-  if (const int copied = CopyOut(Writable(data), &vector, sizeof(vector)); copied != 0) {
-    return copied;
-  }
-  return 0;
+  vector.iov_len = in ? taken : transfer->reply.size;
+  return CopyOut(Writable(data), &vector, sizeof(vector));
 }
 
 long PeekSiginfo(Thread& thread, Transfer* transfer, uint64_t address, uint64_t data) {
@@ -201,6 +206,17 @@ long Ask(Thread& thread, long request, pid_t pid, uint64_t address, uint64_t dat
   }
   const int status = Exchange(thread, &transfer);
   return ResultOf(status, transfer.reply);
+}
+
+// Whether requests to the tracee are made at all; the kernel looks at that before it looks at memory.
+bool IsStopped(Thread& thread, pid_t pid) {
+  unsigned long message = 0;
+  Transfer transfer;
+  transfer.request.request = PTRACE_GETEVENTMSG;
+  transfer.request.pid = pid;
+  transfer.out = &message;
+  transfer.request.out_size = sizeof(message);
+  return ResultOf(Exchange(thread, &transfer), transfer.reply) == 0;
 }
 
 // What a stop's own description answers. False: it does not.
@@ -278,6 +294,7 @@ long Trace(long request, pid_t pid, uint64_t address, uint64_t data) {
   if (ChangesStop(request)) ForgetStop(thread, pid);
   if (Resumes(request) || request == PTRACE_DETACH) DropStops(thread, pid);
   result = Ask(thread, request, pid, address, data);
+  if (result == -EFAULT && !IsStopped(thread, pid)) result = -ESRCH;
   // It may be a child that is now no tracee any more, or one that is.
   if (request == PTRACE_DETACH || request == PTRACE_ATTACH || request == PTRACE_SEIZE) NoteChild();
   return result;
