@@ -312,7 +312,6 @@ Action Tracee::OnJctl(JctlReport& report) {
   } else {
     group_stop_ = 0;
     for (const auto& link : links_) {
-      if (report.notify() != 0) world_.TellContinued(*link);
       continued_told_ = true;
       if (!link->seized || link->is_stopped()) continue;
       Stop stop = GroupStop(*link, SIGTRAP);
@@ -320,6 +319,10 @@ Action Tracee::OnJctl(JctlReport& report) {
     }
   }
   EnterOwn();
+  // Of both, the kernel tells the stop first.
+  if (report.type() != CLD_STOPPED && report.notify() != 0) {
+    for (const auto& link : links_) world_.TellContinued(*link);
+  }
   return Wish();
 }
 

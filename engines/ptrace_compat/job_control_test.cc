@@ -70,6 +70,26 @@ TEST_F(JobControlTest, InterruptEndsListening) {
   puppet.Do('.');
 }
 
+// As whoever looks after both have happened is told natively.
+TEST_F(JobControlTest, AStopIsToldBeforeTheContinuationThatLedToIt) {
+  const Puppet puppet(Idle);
+  TestTracer tracer(emulation_);
+  ASSERT_EQ(tracer.Ptrace(PTRACE_SEIZE, puppet.pid()), 0);
+  kill(puppet.pid(), SIGSTOP);
+  ASSERT_EQ(tracer.WaitStatus(puppet.pid()), StopStatus(SIGSTOP));
+  ASSERT_EQ(tracer.Ptrace(PTRACE_CONT, puppet.pid(), 0, SIGSTOP), 0);
+  ASSERT_EQ(tracer.WaitStatus(puppet.pid()), kEventStopStatus(SIGSTOP));
+  ASSERT_EQ(tracer.Ptrace(PTRACE_LISTEN, puppet.pid()), 0);
+  constexpr uint32_t kOptions = WEXITED | WSTOPPED | WCONTINUED | __WALL;
+  const uint64_t serial = tracer.BeginWait(P_PID, puppet.pid(), kOptions);
+  kill(puppet.pid(), SIGCONT);
+  EXPECT_EQ(TestTracer::AsWait(tracer.Await(serial)).status, kEventStopStatus(SIGTRAP));
+  const wire::WaitReply continued = tracer.Wait(puppet.pid(), kOptions | WNOHANG);
+  EXPECT_EQ(continued.outcome, wire::WaitOutcome::kEvent);
+  EXPECT_EQ(continued.status, 0xffff);
+  EXPECT_EQ(tracer.Wait(puppet.pid(), kOptions | WNOHANG).outcome, wire::WaitOutcome::kNothing);
+}
+
 TEST_F(JobControlTest, AttachingToAStoppedProcess) {
   const Puppet puppet(Idle);
   puppet.Do('.');

@@ -113,42 +113,42 @@ uint32_t CutVector(size_t length) {
   return static_cast<uint32_t>(wire::kMaxPayload - kAnyRegister + length % kAnyRegister);
 }
 
-long Vector(Thread& thread, bool in, Transfer* transfer, uint64_t data) {
+long Vector(Thread& thread, bool in, Transfer transfer, uint64_t data) {
   iovec vector{};
   if (const int status = CopyIn(&vector, Readable(data), sizeof(vector)); status != 0)
     return status;
   uint64_t taken = 0;
   if (in) {
-    transfer->in = vector.iov_base;
-    transfer->request.in_size = CutVector(vector.iov_len);
-    transfer->out = &taken;
-    transfer->request.out_size = sizeof(taken);
+    transfer.in = vector.iov_base;
+    transfer.request.in_size = CutVector(vector.iov_len);
+    transfer.out = &taken;
+    transfer.request.out_size = sizeof(taken);
   } else {
-    transfer->out = vector.iov_base;
-    transfer->request.out_size = CutVector(vector.iov_len);
+    transfer.out = vector.iov_base;
+    transfer.request.out_size = CutVector(vector.iov_len);
   }
-  const int status = Exchange(thread, transfer);
-  const long result = ResultOf(status, transfer->reply);
+  const int status = Exchange(thread, &transfer);
+  const long result = ResultOf(status, transfer.reply);
   if (status != 0 || result < 0) return result;
-  vector.iov_len = in ? taken : transfer->reply.size;
+  vector.iov_len = in ? taken : transfer.reply.size;
   return CopyOut(Writable(data), &vector, sizeof(vector));
 }
 
-long PeekSiginfo(Thread& thread, Transfer* transfer, uint64_t address, uint64_t data) {
+long PeekSiginfo(Thread& thread, Transfer transfer, uint64_t address, uint64_t data) {
   struct ptrace_peeksiginfo_args arguments {};
   if (const int status = CopyIn(&arguments, Readable(address), sizeof(arguments)); status != 0) {
     return status;
   }
-  transfer->in = &arguments;
-  transfer->request.in_size = sizeof(arguments);
+  transfer.in = &arguments;
+  transfer.request.in_size = sizeof(arguments);
   const uint64_t wanted =
       arguments.nr > 0 ? static_cast<uint64_t>(arguments.nr) * sizeof(siginfo_t) : 0;
-  transfer->out = Writable(data);
-  transfer->request.out_size = static_cast<uint32_t>(
+  transfer.out = Writable(data);
+  transfer.request.out_size = static_cast<uint32_t>(
       wanted < wire::kMaxPayload ? wanted
                                  : wire::kMaxPayload / sizeof(siginfo_t) * sizeof(siginfo_t));
-  const int status = Exchange(thread, transfer);
-  return ResultOf(status, transfer->reply);
+  const int status = Exchange(thread, &transfer);
+  return ResultOf(status, transfer.reply);
 }
 
 long Ask(Thread& thread, long request, pid_t pid, uint64_t address, uint64_t data) {
@@ -180,7 +180,7 @@ long Ask(Thread& thread, long request, pid_t pid, uint64_t address, uint64_t dat
       break;
     case Passing::kOutVector:
     case Passing::kInVector:
-      return Vector(thread, argument.passing == Passing::kInVector, &transfer, data);
+      return Vector(thread, argument.passing == Passing::kInVector, transfer, data);
     case Passing::kOutSized:
       transfer.out = Writable(data);
       out_size = static_cast<uint32_t>(address < kMostSized ? address : kMostSized);
@@ -193,7 +193,7 @@ long Ask(Thread& thread, long request, pid_t pid, uint64_t address, uint64_t dat
       }
       break;
     case Passing::kPeekSiginfo:
-      return PeekSiginfo(thread, &transfer, address, data);
+      return PeekSiginfo(thread, transfer, address, data);
     case Passing::kArchPrctl:
       if (!FillsAddress(data)) break;
       transfer.out = Writable(address);
