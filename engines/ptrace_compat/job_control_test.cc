@@ -82,6 +82,8 @@ TEST_F(JobControlTest, AStopIsToldBeforeTheContinuationThatLedToIt) {
   ASSERT_EQ(tracer.Ptrace(PTRACE_LISTEN, puppet.pid()), 0);
   constexpr uint32_t kOptions = WEXITED | WSTOPPED | WCONTINUED | __WALL;
   const uint64_t serial = tracer.BeginWait(P_PID, puppet.pid(), kOptions);
+  // The server has taken it, since it answers in order.
+  EXPECT_EQ(tracer.Look(puppet.pid()).outcome, wire::WaitOutcome::kNothing);
   kill(puppet.pid(), SIGCONT);
   EXPECT_EQ(TestTracer::AsWait(tracer.Await(serial)).status, kEventStopStatus(SIGTRAP));
   const wire::WaitReply continued = tracer.Wait(puppet.pid(), kOptions | WNOHANG);
