@@ -47,6 +47,15 @@ sigset_t EndingSignals() {
   return ends;
 }
 
+// Lanes wait for the stops of their tracees. The signal that the kernel sends besides would wake the main thread
+// each time, for nothing.
+void IgnoreStops() {
+  struct sigaction action {};
+  action.sa_handler = SIG_DFL;
+  action.sa_flags = SA_NOCLDSTOP;
+  sigaction(SIGCHLD, &action, nullptr);
+}
+
 // As many descriptors as there can be.
 rlim_t RaiseDescriptorLimit() {
   rlimit limit{};
@@ -156,6 +165,7 @@ std::string Server::SetUp() {
   const sigset_t ends = EndingSignals();
   signal(SIGPIPE, SIG_IGN);
   signal(SIGXFSZ, SIG_IGN);
+  IgnoreStops();
   linux_host::UseFaultStack();
   ReportCrashes();
 

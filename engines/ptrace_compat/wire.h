@@ -60,7 +60,7 @@ enum Flags : uint32_t {
 
 // PlainRequest.value of kSigchld.
 enum SigchldFlags : uint64_t {
-  kSigchldIgnored = 1,  // SIG_IGN: none are sent
+  kSigchldIgnored = 1,  // none are sent: SIG_IGN, or SIG_DFL where nobody has it blocked
   kNoCldStop = 2,       // SA_NOCLDSTOP: none for stops
 };
 

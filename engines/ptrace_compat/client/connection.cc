@@ -27,6 +27,8 @@ constexpr long kFirstHigh = 1000;
 
 // Descriptors plus one; zero is a free place.
 std::atomic<int> g_enrolled[256];
+// Another number whenever one of these may have been closed by the program.
+std::atomic<uint32_t> g_gone{0};
 
 template <class Type>
 long Address(Type* pointer) {
@@ -99,6 +101,7 @@ int Connection::Open(Enrol enrol) {
   if (status == 0) status = static_cast<int>(Raw(SYS_fstat, fd_, Address(&stat)));
   device_ = stat.st_dev;
   inode_ = stat.st_ino;
+  checked_ = g_gone.load(std::memory_order_acquire);
   if (status == 0) status = Greet();
   if (status != 0) {
     CloseRaw(fd_);
@@ -137,18 +140,30 @@ int Connection::Greet() {
   return -reply.error;
 }
 
-bool Connection::Check() {
-  if (fd_ < 0) return false;
+bool Connection::IsStillIt() const {
   struct stat stat {};
-  if (Raw(SYS_fstat, fd_, Address(&stat)) == 0 && stat.st_dev == device_ && stat.st_ino == inode_) {
-    return true;
-  }
-  // Whatever has this number now is the program's.
+  return Raw(SYS_fstat, fd_, Address(&stat)) == 0 && stat.st_dev == device_ &&
+         stat.st_ino == inode_;
+}
+
+// Whatever has this number now is the program's.
+void Connection::Forget() {
   if (place_ >= 0) g_enrolled[place_] = 0;
   place_ = -1;
   fd_ = -1;
   Complain("the program has closed the connection to the server; its tracees run on untraced");
-  return false;
+}
+
+bool Connection::Check() {
+  if (fd_ < 0) return false;
+  const uint32_t gone = g_gone.load(std::memory_order_acquire);
+  if (gone == checked_) return true;
+  if (!IsStillIt()) {
+    Forget();
+    return false;
+  }
+  checked_ = gone;
+  return true;
 }
 
 void Connection::Close() {
@@ -161,6 +176,10 @@ void Connection::Close() {
 
 void Connection::Lose() {
   if (fd_ < 0) return;
+  if (!IsStillIt()) {
+    Forget();
+    return;
+  }
   Close();
   Text text;
   text.Add("the server (pid ").AddNumber(server_).Add(") is gone; the tracees run on untraced");
@@ -180,8 +199,7 @@ int Connection::Send(const void* head, size_t head_size, const void* body, size_
   } while (sent == -EINTR);
   if (sent >= 0) return 0;
   if (sent == -EFAULT) return -EFAULT;
-  // Closed by the program, or the server is gone.
-  if (Check()) Lose();
+  Lose();
   return -ENOTCONN;
 }
 
@@ -204,6 +222,18 @@ int Connection::Judge(ssize_t received, uint64_t serial, const wire::Reply& repl
   if (received >= static_cast<ssize_t>(sizeof(reply)) && reply.serial == serial) return 0;
   Lose();
   return -ENOTCONN;
+}
+
+void NoteGone(long first, long last) {
+  for (const std::atomic<int>& enrolled : g_enrolled) {
+    const long fd = enrolled.load(std::memory_order_relaxed) - 1;
+    // As the kernel takes them, without signs.
+    if (fd >= 0 && fd >= static_cast<long>(static_cast<unsigned>(first)) &&
+        fd <= static_cast<long>(static_cast<unsigned>(last))) {
+      g_gone.fetch_add(1, std::memory_order_release);
+      return;
+    }
+  }
 }
 
 void ForgetConnections() {

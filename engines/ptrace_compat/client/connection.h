@@ -27,7 +27,7 @@ class Connection {
   // Zero, or a negative errno.
   int Open(Enrol enrol);
   // Whether it is open, and what is open is still it: programs close descriptors that they do not know.
-  // One that is lost is forgotten, and that is told.
+  // One that is lost is forgotten, and that is told. Looks only if NoteGone named a connection since.
   bool Check();
   bool open() const { return fd_ >= 0; }
   void Close();
@@ -50,16 +50,21 @@ class Connection {
 
  private:
   int Greet();
+  bool IsStillIt() const;
+  void Forget();
   void Lose();
 
   int fd_ = -1;
   int place_ = -1;  // among those that a fork forgets
   uint64_t device_ = 0;
   uint64_t inode_ = 0;
+  uint32_t checked_ = 0;
   pid_t server_ = 0;
   uint64_t serial_ = 0;
 };
 
+// The program has closed these descriptors, or put others in their places. Allowed with borrowed memory.
+void NoteGone(long first, long last);
 // After a fork: this process has none of its parent's.
 void ForgetConnections();
 // Says to all of the process's connections what its SIGCHLD is worth now (wire::SigchldFlags).

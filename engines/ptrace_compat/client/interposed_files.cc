@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "engines/ptrace_compat/client/connection.h"
 #include "engines/ptrace_compat/client/export.h"
 #include "engines/ptrace_compat/client/memory_files.h"
 #include "engines/ptrace_compat/client/native.h"
@@ -72,15 +73,32 @@ UTRACE_INTERPOSED int __openat64_2(int directory, const char* path, int flags) {
 
 UTRACE_INTERPOSED int close(int fd) {
   NoteClosed(fd);
-  return TheNative().close(fd);
+  const int status = TheNative().close(fd);
+  NoteGone(fd, fd);
+  return status;
+}
+
+UTRACE_INTERPOSED int close_range(unsigned first, unsigned last, int flags) noexcept {
+  const int status = TheNative().close_range(first, last, flags);
+  NoteGone(first, last);
+  return status;
+}
+
+UTRACE_INTERPOSED void closefrom(int first) noexcept {
+  TheNative().closefrom(first);
+  NoteGone(first, ~0U);
 }
 
 UTRACE_INTERPOSED int dup(int fd) noexcept { return NoteDuplicate(TheNative().dup(fd), fd); }
 UTRACE_INTERPOSED int dup2(int fd, int to) noexcept {
-  return NoteDuplicate(TheNative().dup2(fd, to), fd);
+  const int duplicate = TheNative().dup2(fd, to);
+  NoteGone(to, to);
+  return NoteDuplicate(duplicate, fd);
 }
 UTRACE_INTERPOSED int dup3(int fd, int to, int flags) noexcept {
-  return NoteDuplicate(TheNative().dup3(fd, to, flags), fd);
+  const int duplicate = TheNative().dup3(fd, to, flags);
+  NoteGone(to, to);
+  return NoteDuplicate(duplicate, fd);
 }
 
 UTRACE_INTERPOSED ssize_t read(int fd, void* buffer, size_t size) {

@@ -11,10 +11,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "engines/ptrace_compat/client/connection.h"
 #include "engines/ptrace_compat/client/export.h"
 #include "engines/ptrace_compat/client/native.h"
 #include "engines/ptrace_compat/client/process.h"
 #include "engines/ptrace_compat/client/requests.h"
+#include "engines/ptrace_compat/client/signals.h"
 #include "engines/ptrace_compat/client/waiting.h"
 
 namespace utrace::ptrace_compat::client {
@@ -169,6 +171,22 @@ UTRACE_INTERPOSED long syscall(long number, ...) noexcept {
   }
   const long result = TheNative().syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
   switch (number) {
+    case SYS_close:
+      NoteGone(a[0], a[0]);
+      break;
+    case SYS_close_range:
+      NoteGone(a[0], a[1]);
+      break;
+#ifdef SYS_dup2
+    case SYS_dup2:
+#endif
+    case SYS_dup3:
+      NoteGone(a[1], a[1]);
+      break;
+    case SYS_rt_sigprocmask:
+      if (result == 0 && a[1] != 0)
+        NoteMask(static_cast<int>(a[0]), *reinterpret_cast<const Mask*>(a[1]));
+      break;
     case SYS_clone:
     case SYS_clone3:
 #ifdef SYS_fork

@@ -32,6 +32,17 @@ Handler Set(int number, Handler handler, int flags) {
   return SetAction(number, &action, &old) == 0 ? old.sa_handler : SIG_ERR;
 }
 
+void NoteBlocked(int number) {
+  sigset_t set;
+  sigemptyset(&set);
+  if (sigaddset(&set, number) == 0) NoteMask(SIG_BLOCK, &set);
+}
+
+// A mask of the first signals, as BSD has it.
+void NoteOldMask(int mask) {
+  if ((static_cast<unsigned>(mask) >> (SIGCHLD - 1) & 1U) != 0) NoteBlocked(SIGCHLD);
+}
+
 }  // namespace
 
 UTRACE_INTERPOSED int sigaction(int number, const struct sigaction* action,
@@ -73,6 +84,51 @@ UTRACE_INTERPOSED int siginterrupt(int number, int interrupts) noexcept {
     action.sa_flags |= SA_RESTART;
   }
   return SetAction(number, &action, nullptr);
+}
+
+// ---- Masks: noted, and the C library's own. ----
+
+UTRACE_INTERPOSED int sigprocmask(int how, const sigset_t* set, sigset_t* old) noexcept {
+  const int status = TheNative().sigprocmask(how, set, old);
+  if (status == 0) NoteMask(how, set);
+  return status;
+}
+
+UTRACE_INTERPOSED int pthread_sigmask(int how, const sigset_t* set, sigset_t* old) noexcept {
+  const int status = TheNative().pthread_sigmask(how, set, old);
+  if (status == 0) NoteMask(how, set);
+  return status;
+}
+
+UTRACE_INTERPOSED int sigblock(int mask) noexcept {
+  const int before = TheNative().sigblock(mask);
+  NoteOldMask(mask);
+  return before;
+}
+
+UTRACE_INTERPOSED int sigsetmask(int mask) noexcept {
+  const int before = TheNative().sigsetmask(mask);
+  NoteOldMask(mask);
+  return before;
+}
+
+UTRACE_INTERPOSED int sighold(int number) noexcept {
+  const int status = TheNative().sighold(number);
+  if (status == 0) NoteBlocked(number);
+  return status;
+}
+
+UTRACE_INTERPOSED Handler sigset(int number, Handler handler) noexcept {
+  struct sigaction old {};
+  if (SetAction(number, nullptr, &old) != 0) return SIG_ERR;
+  sigset_t set;
+  sigset_t before;
+  sigemptyset(&set);
+  sigaddset(&set, number);
+  if (handler != SIG_HOLD && Set(number, handler, 0) == SIG_ERR) return SIG_ERR;
+  if (sigprocmask(handler == SIG_HOLD ? SIG_BLOCK : SIG_UNBLOCK, &set, &before) != 0)
+    return SIG_ERR;
+  return sigismember(&before, number) == 1 ? SIG_HOLD : old.sa_handler;
 }
 
 UTRACE_INTERPOSED int sigtimedwait(const sigset_t* set, siginfo_t* info,

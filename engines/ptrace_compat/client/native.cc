@@ -10,6 +10,7 @@
 #include <atomic>
 
 #include "engines/ptrace_compat/client/process.h"
+#include "engines/ptrace_compat/client/program_data.h"
 
 namespace utrace::ptrace_compat::client {
 namespace {
@@ -32,11 +33,18 @@ const Native& TheNative() {
     Find("syscall", &native.syscall);
     Find("sigaction", &native.sigaction);
     Find("sigtimedwait", &native.sigtimedwait);
+    Find("sigprocmask", &native.sigprocmask);
+    Find("pthread_sigmask", &native.pthread_sigmask);
+    Find("sigblock", &native.sigblock);
+    Find("sigsetmask", &native.sigsetmask);
+    Find("sighold", &native.sighold);
     Find("open", &native.open);
     Find("open64", &native.open64);
     Find("openat", &native.openat);
     Find("openat64", &native.openat64);
     Find("close", &native.close);
+    Find("close_range", &native.close_range);
+    Find("closefrom", &native.closefrom);
     Find("dup", &native.dup);
     Find("dup2", &native.dup2);
     Find("dup3", &native.dup3);
@@ -104,6 +112,10 @@ int CopyIn(void* to, const void* from, size_t size) {
 }
 
 int CopyOut(void* to, const void* from, size_t size) {
+  if (IsProgramData(to, size)) {
+    memcpy(to, from, size);
+    return 0;
+  }
   const int status = Copy(SYS_process_vm_writev, const_cast<void*>(from), to, size);
   if (status == 1) memcpy(to, from, size);
   return status < 0 ? status : 0;

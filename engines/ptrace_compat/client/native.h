@@ -14,11 +14,18 @@ struct Native {
   long (*syscall)(long number, ...);
   int (*sigaction)(int number, const struct sigaction* action, struct sigaction* old);
   int (*sigtimedwait)(const sigset_t* set, siginfo_t* info, const struct timespec* timeout);
+  int (*sigprocmask)(int how, const sigset_t* set, sigset_t* old);
+  int (*pthread_sigmask)(int how, const sigset_t* set, sigset_t* old);
+  int (*sigblock)(int mask);
+  int (*sigsetmask)(int mask);
+  int (*sighold)(int number);
   int (*open)(const char* path, int flags, ...);
   int (*open64)(const char* path, int flags, ...);
   int (*openat)(int directory, const char* path, int flags, ...);
   int (*openat64)(int directory, const char* path, int flags, ...);
   int (*close)(int fd);
+  int (*close_range)(unsigned first, unsigned last, int flags);
+  void (*closefrom)(int first);
   int (*dup)(int fd);
   int (*dup2)(int fd, int to);
   int (*dup3)(int fd, int to, int flags);

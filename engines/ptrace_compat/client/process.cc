@@ -15,6 +15,8 @@
 
 #include "engines/ptrace_compat/client/connection.h"
 #include "engines/ptrace_compat/client/native.h"
+#include "engines/ptrace_compat/client/program_data.h"
+#include "engines/ptrace_compat/client/signals.h"
 #include "engines/ptrace_compat/wrap_variable.h"
 
 namespace utrace::ptrace_compat::client {
@@ -99,6 +101,8 @@ void ReadEnvironment() {
 __attribute__((constructor)) void Begin() {
   TheNative();
   MakeWords();
+  FindProgramData();
+  NoteInheritedMask();
   g_words->pid = getpid();
   ReadEnvironment();
   g_yama = access("/proc/sys/kernel/yama/ptrace_scope", F_OK) == 0;
@@ -118,6 +122,12 @@ Memory WhoseMemory() {
   ForgetConnections();
   g_words->pid.store(self, std::memory_order_release);
   return Memory::kOurs;
+}
+
+bool IsUnknownFork() {
+  // Without the page, a fork shows only so.
+  if (g_words == &g_fallback) return g_words->pid != static_cast<pid_t>(Raw(SYS_getpid));
+  return g_words->pid.load(std::memory_order_acquire) == 0;
 }
 
 pid_t OwnerOfMemory() { return g_words->pid.load(std::memory_order_acquire); }

@@ -283,17 +283,19 @@ long Trace(long request, pid_t pid, uint64_t address, uint64_t data) {
     if (WhoseMemory() == Memory::kBorrowed) NoteChild();
     return TraceMe();
   }
+  Thread& thread = t_thread;
+  if (!IsUnknownFork()) {
+    long result = 0;
+    if (AnswerAtOnce(thread, pid, request, address, data, &result)) return result;
+    if (ResumeAtOnce(thread, pid, request, address, data, &result)) return result;
+  }
   // A vfork child that traces somebody: its tracees would be gone with its memory.
   if (WhoseMemory() == Memory::kBorrowed) return -ESRCH;
-  Thread& thread = t_thread;
-  long result = 0;
-  if (AnswerAtOnce(thread, pid, request, address, data, &result)) return result;
-  if (ResumeAtOnce(thread, pid, request, address, data, &result)) return result;
   const SignalsBlocked blocked;
   if (Connected(thread) != 0) return -ESRCH;
   if (ChangesStop(request)) ForgetStop(thread, pid);
   if (Resumes(request) || request == PTRACE_DETACH) DropStops(thread, pid);
-  result = Ask(thread, request, pid, address, data);
+  long result = Ask(thread, request, pid, address, data);
   if (result == -EFAULT && !IsStopped(thread, pid)) result = -ESRCH;
   // It may be a child that is now no tracee any more, or one that is.
   if (request == PTRACE_DETACH || request == PTRACE_ATTACH || request == PTRACE_SEIZE) NoteChild();

@@ -25,6 +25,9 @@ struct Behind {
 };
 Behind g_behind[_NSIG];
 std::atomic<bool> g_expects_ring{false};
+// Some thread may have had SIGCHLD blocked, or may have it so: then the kernel keeps one that is not handled, for
+// whoever takes it or sets a handler.
+std::atomic<bool> g_sigchld_blocked{false};
 
 constexpr int kReasonRung = 1;
 constexpr int kReasonDisturbed = 2;
@@ -170,7 +173,8 @@ int SetAction(int number, const struct sigaction* action, struct sigaction* old)
   }
   ShowAsSet(&before, handler, flags, mask);
   if (old != nullptr) *old = before;
-  if (number == SIGCHLD && HasConnections()) TellSigchldFlags(SigchldFlags());
+  if (IsHandler(wanted)) NoteMask(SIG_BLOCK, &wanted.sa_mask);
+  if (number == SIGCHLD) ChangeSigchldFlags();
   return 0;
 }
 
@@ -180,10 +184,27 @@ void Repair(siginfo_t* info) {
   info->si_errno = 0;
 }
 
+void NoteMask(int how, Mask mask) {
+  if (how == SIG_UNBLOCK || (mask & Only(SIGCHLD)) == 0) return;
+  if (g_sigchld_blocked.exchange(true)) return;
+  ChangeSigchldFlags();
+}
+
+void NoteMask(int how, const sigset_t* set) {
+  if (set != nullptr) NoteMask(how, MaskOf(*set));
+}
+
+void NoteInheritedMask() {
+  sigset_t mask;
+  if (TheNative().sigprocmask(SIG_BLOCK, nullptr, &mask) != 0) return;
+  if ((MaskOf(mask) & Only(SIGCHLD)) != 0) g_sigchld_blocked = true;
+}
+
 uint64_t SigchldFlags() {
   struct sigaction now {};
   if (TheNative().sigaction(SIGCHLD, nullptr, &now) != 0) return 0;
-  return (now.sa_handler == SIG_IGN ? uint64_t{wire::kSigchldIgnored} : 0) |
+  const bool lost = now.sa_handler == SIG_DFL && !g_sigchld_blocked;
+  return (now.sa_handler == SIG_IGN || lost ? uint64_t{wire::kSigchldIgnored} : 0) |
          ((now.sa_flags & SA_NOCLDSTOP) != 0 ? uint64_t{wire::kNoCldStop} : 0);
 }
 

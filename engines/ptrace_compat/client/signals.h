@@ -15,7 +15,12 @@ namespace utrace::ptrace_compat::client {
 int SetAction(int number, const struct sigaction* action, struct sigaction* old);
 // A siginfo of SIGCHLD that the server made becomes what the kernel would have made.
 void Repair(siginfo_t* info);
-// wire::SigchldFlags by the program's disposition.
+// A thread has set its mask so (SIG_BLOCK, SIG_SETMASK), or will while a handler runs.
+void NoteMask(int how, Mask mask);
+void NoteMask(int how, const sigset_t* set);
+// The mask that the program began with.
+void NoteInheritedMask();
+// wire::SigchldFlags by the program's disposition and masks.
 uint64_t SigchldFlags();
 // The ring's handler is in place from now on, in this process.
 void ExpectRing();

@@ -95,6 +95,25 @@ int Connected(Thread& thread) {
   return 0;
 }
 
+void ChangeSigchldFlags() {
+  if (WhoseMemory() != Memory::kOurs || !HasConnections()) return;
+  Thread& thread = t_thread;
+  const SignalsBlocked blocked;
+  const uint64_t flags = SigchldFlags();
+  if (!thread.connection.open() || Connected(thread) != 0) {
+    TellSigchldFlags(flags);
+    return;
+  }
+  wire::PlainRequest request;
+  request.header = {.op = wire::Op::kSigchld, .serial = thread.connection.NextSerial()};
+  request.value = flags;
+  wire::Reply reply;
+  if (thread.connection.Send(&request, sizeof(request), nullptr, 0) == 0) {
+    // Without a server, nobody sends any.
+    (void)Receive(thread, request.header.serial, &reply, nullptr, 0);
+  }
+}
+
 namespace {
 
 // An answer to the standing wait.
@@ -131,12 +150,14 @@ int Receive(Thread& thread, uint64_t serial, wire::Reply* reply, void* body, siz
   return thread.connection.Receive(serial, reply, body, body_size);
 }
 
+int TakeReceived(Thread& thread) {
+  if (thread.standing == 0 || thread.answer.reply.serial != thread.standing) return 0;
+  thread.answer.reply.serial = 0;
+  return Keep(thread, thread.answer);
+}
+
 int TakePushed(Thread& thread) {
-  if (thread.standing == 0) return 0;
-  if (thread.answer.reply.serial == thread.standing) {
-    thread.answer.reply.serial = 0;
-    if (const int status = Keep(thread, thread.answer); status != 0) return status;
-  }
+  if (const int status = TakeReceived(thread); status != 0) return status;
   while (thread.standing != 0) {
     const int status = TakeOne(thread, MSG_DONTWAIT);
     if (status == -EAGAIN) return 0;
@@ -166,10 +187,7 @@ void DropStops(Thread& thread, pid_t pid) {
 
 int Settle(Thread& thread) {
   // A handler interrupted a wait for the standing one: what came meanwhile is kept.
-  if (thread.standing != 0 && thread.answer.reply.serial == thread.standing) {
-    thread.answer.reply.serial = 0;
-    if (const int status = Keep(thread, thread.answer); status != 0) return status;
-  }
+  if (const int status = TakeReceived(thread); status != 0) return status;
   if (thread.pending == 0) return 0;
   WaitAnswer& answer = thread.answer;
   if (answer.reply.serial != thread.pending) {

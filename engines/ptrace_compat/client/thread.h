@@ -83,12 +83,17 @@ int Settle(Thread& thread);
 // The reply to a request of this thread, with what a standing wait was answered before it: as
 // Connection::Receive.
 int Receive(Thread& thread, uint64_t serial, wire::Reply* reply, void* body, size_t body_size);
-// Takes an answer that was received while the thread waited, if there is one; and what is there already.
+// Takes the answer to the standing wait that was received while the thread waited, if there is one.
+int TakeReceived(Thread& thread);
+// The same, and what else is there already.
 int TakePushed(Thread& thread);
 // Ends the standing wait. Zero, or a negative errno.
 int EndStanding(Thread& thread);
 // The tracee was resumed without its stop having been waited for: that is forgotten.
 void DropStops(Thread& thread, pid_t pid);
+// What SIGCHLD is worth to the program has changed: the server knows it when this returns, if the calling thread
+// has a connection; else soon.
+void ChangeSigchldFlags();
 // After a fork.
 void ForgetThread();
 

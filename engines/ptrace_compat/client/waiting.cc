@@ -268,7 +268,7 @@ Waiter::Step Waiter::AwaitStanding() {
       thread_.connection.Judge(received, thread_.standing, thread_.answer.reply) != 0) {
     return Step::kGoOn;
   }
-  return TakePushed(thread_) == 0 ? Kept() : Step::kGoOn;
+  return TakeReceived(thread_) == 0 ? Kept() : Step::kGoOn;
 }
 
 // On the connection alone: no other child can have anything to tell.
@@ -447,10 +447,9 @@ long Waiter::Run() {
 long Wait(const WaitCall& call, bool wants_usage, WaitResult* result) {
   *result = {};
   Thread& thread = t_thread;
-  if (WhoseMemory() == Memory::kBorrowed || ServerDirectory() == nullptr) {
-    return WaitNatively(call, result);
-  }
-  if ((call.options & WNOHANG) != 0 && NothingCanBe(thread, call)) return 0;
+  if (ServerDirectory() == nullptr) return WaitNatively(call, result);
+  if ((call.options & WNOHANG) != 0 && !IsUnknownFork() && NothingCanBe(thread, call)) return 0;
+  if (WhoseMemory() == Memory::kBorrowed) return WaitNatively(call, result);
   if (!thread.connection.open()) {
     siginfo_t info{};
     rusage usage{};
