@@ -38,6 +38,8 @@ Companions Companions::OfThisProgram() {
     const fs::path directory = program.parent_path();
     places.push_back({directory.string()});
     places.push_back({(directory.parent_path() / "lib" / kWorkspace).string()});
+    // Built as part of something else, it has no runfiles of its own, but lies in the tree that was built.
+    places.push_back({directory.parent_path().string(), /*runfiles=*/true});
   }
   return Companions(std::move(places));
 }

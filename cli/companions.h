@@ -12,7 +12,7 @@ namespace utrace::cli {
 class Companions {
  public:
   // For the running program: in its Bazel runfiles, those of the test or program that it is part of
-  // ($RUNFILES_DIR, $TEST_SRCDIR), beside it, or in ../lib/utrace from there.
+  // ($RUNFILES_DIR, $TEST_SRCDIR), beside it, in ../lib/utrace from there, or in the tree that it was built in.
   static Companions OfThisProgram();
 
   struct Place {

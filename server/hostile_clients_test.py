@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import random
+import re
 import resource
 import select
 import socket
@@ -16,15 +17,22 @@ import sys
 import threading
 import unittest
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../cli/integration"))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "../cli/integration"))
 from tracing import DEADLINE, TracingTest, main
 
 MOST = 64 << 10  # bytes of a message
 CLIENTS = 1000
 
+
+def version_of(header):
+    with open(header, encoding="utf-8") as file:
+        return int(re.search(r"kWireVersion = (\d+);", file.read()).group(1))
+
+
 # engines/ptrace_compat/wire.h
 MAGIC = 0x54505455
-WIRE_VERSION = 3
+WIRE_VERSION = version_of(os.path.join(HERE, "../engines/ptrace_compat/wire.h"))
 REPLY = "<QiIq"  # serial, error, size, result
 OP_PTRACE, OP_TRACEME, OP_WAIT, OP_CANCEL, OP_SIGCHLD, OP_READ, OP_WRITE, OP_BYE = range(8)
 
