@@ -58,6 +58,8 @@ def normal(text, directory):
     text = re.sub(r"0x[0-9a-f]+", "0xN", text)
     text = re.sub(r"\b((?:LWP|[Pp]rocess|pid|child|Id) )(\d+)", ids.name, text)
     text = re.sub(r"/proc/\d+/", "/proc/ID/", text)
+    # A thread that waits in a call is at the call's instruction or behind it: docs/ptrace-compat.md, What differs.
+    text = re.sub(r"0xN in (__GI___libc_read|__futex_abstimed_wait_common64) ", r"\1 ", text)
     text = re.sub(r"(Target Id) +", r"\1 ", text)  # a column as wide as its ids
     # Of the vDSO and others there is a name or not by where gdb's symbol reader looked first.
     text = re.sub(r"(target:)?/usr/lib/debug\S*", "DEBUGFILE", text)
