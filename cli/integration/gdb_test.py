@@ -52,14 +52,15 @@ class Ids:
         return match[1] + self.names.setdefault(match[2], f"ID{len(self.names) + 1}")
 
 
-def normal(text, directory):
+def normal(text, directory, attached=False):
     ids = Ids()
     text = text.replace(directory, "DIR")
     text = re.sub(r"0x[0-9a-f]+", "0xN", text)
     text = re.sub(r"\b((?:LWP|[Pp]rocess|pid|child|Id) )(\d+)", ids.name, text)
     text = re.sub(r"/proc/\d+/", "/proc/ID/", text)
-    # A thread that waits in a call is at the call's instruction or behind it: docs/ptrace-compat.md, What differs.
-    text = re.sub(r"0xN in (__GI___libc_read|__futex_abstimed_wait_common64) ", r"\1 ", text)
+    if attached:
+        # A thread in a call is at its instruction or behind it: docs/ptrace-compat.md, What differs.
+        text = re.sub(r"0xN in (__GI___libc_read|__futex_abstimed_wait_common64) ", r"\1 ", text)
     text = re.sub(r"(Target Id) +", r"\1 ", text)  # a column as wide as its ids
     # Of the vDSO and others there is a name or not by where gdb's symbol reader looked first.
     text = re.sub(r"(target:)?/usr/lib/debug\S*", "DEBUGFILE", text)
@@ -127,7 +128,7 @@ def run_script(script, options, directory, lines):
         os.killpg(gdb.pid, signal.SIGKILL)
     except ProcessLookupError:
         pass
-    return Outcome(normal(transcript, directory), normal(errors, directory), output, status)
+    return Outcome(normal(transcript, directory, script.attach), normal(errors, directory), output, status)
 
 
 def documented(path):

@@ -275,6 +275,22 @@ static void Errors(void) {
   End();
 }
 
+static void AClosedConnection(void) {
+  tracee = StartTracee(0);
+  // Often enough that the server tells without being asked.
+  for (int n = 0; n < 20; ++n) {
+    WaitAndShow("stop", -1, __WALL);
+    ptrace(PTRACE_CONT, tracee, 0, 0);
+    kill(tracee, SIGUSR1);
+  }
+  WaitAndShow("before", -1, __WALL);
+  if (close_range(900, ~0U, 0) != 0) abort();
+  ShowResult("continued", ptrace(PTRACE_CONT, tracee, 0, 0));
+  kill(tracee, SIGUSR2);
+  WaitAndShow("after", -1, __WALL);
+  End();
+}
+
 int main(int count, char** names) {
   static const struct {
     const char* name;
@@ -288,6 +304,7 @@ int main(int count, char** names) {
       {"sigchld", WhatSigchldTells},
       {"cancelled", ACancelledThread},
       {"errors", Errors},
+      {"closed", AClosedConnection},
   };
   setvbuf(stdout, NULL, _IOLBF, 0);
   for (size_t n = 0; n < sizeof(kScenes) / sizeof(kScenes[0]); ++n) {

@@ -189,11 +189,11 @@ class Gdb(Wrap):
 class OurOwnTracer(Wrap):
     """Signals that interrupt waits, forks, cancelled threads: as without utrace."""
 
-    def scene(self, name):
+    def scene(self, name, errors=""):
         natively = subprocess.run([SCENES, name], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                   text=True, timeout=DEADLINE, check=True)
         wrapped = self.wrap(SCENES, name)
-        self.assertEqual((wrapped.returncode, wrapped.stderr), (0, ""))
+        self.assertEqual((wrapped.returncode, wrapped.stderr), (0, errors))
         self.assertEqual(wrapped.stdout, natively.stdout)
         self.assertGreater(len(wrapped.stdout.splitlines()), 3)
 
@@ -220,6 +220,10 @@ class OurOwnTracer(Wrap):
 
     def test_errors(self):
         self.scene("errors")
+
+    def test_a_closed_connection(self):
+        self.scene("closed", "utrace wrap: the program has closed the connection to the server; "
+                             "another one is made\n")
 
 
 class Deaths(Wrap):

@@ -299,14 +299,15 @@ Action Tracee::OnExec(ExecReport& report) {
 // ---- Job control ------------------------------------------------------------------------------------
 
 Action Tracee::OnJctl(JctlReport& report) {
+  const bool stopped = report.type() == CLD_STOPPED;
   int signal = SIGSTOP;
   siginfo_t info{};
-  if (report.type() == CLD_STOPPED &&
-      world_.host.Ptrace(report.task(), PTRACE_GETSIGINFO, 0, &info) == 0 && info.si_signo != 0) {
+  if (stopped && world_.host.Ptrace(report.task(), PTRACE_GETSIGINFO, 0, &info) == 0 &&
+      info.si_signo != 0) {
     signal = info.si_signo;
   }
   const Lock lock = Enter();
-  if (report.type() == CLD_STOPPED) {
+  if (stopped) {
     group_stop_ = signal;
     for (const auto& link : links_) link->own.push_back(GroupStop(*link, signal));
   } else {
@@ -320,7 +321,7 @@ Action Tracee::OnJctl(JctlReport& report) {
   }
   EnterOwn();
   // Of both, the kernel tells the stop first.
-  if (report.type() != CLD_STOPPED && report.notify() != 0) {
+  if (!stopped && report.notify() != 0) {
     for (const auto& link : links_) world_.TellContinued(*link);
   }
   return Wish();

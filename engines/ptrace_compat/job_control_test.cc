@@ -53,15 +53,20 @@ TEST_F(JobControlTest, SigcontStopsASeizedTaskThatRuns) {
   EXPECT_EQ(tracer.Look(puppet.pid()).outcome, wire::WaitOutcome::kNothing);
 }
 
-TEST_F(JobControlTest, InterruptEndsListening) {
-  const Puppet puppet(Idle);
-  TestTracer tracer(emulation_);
+// Seizes it, and listens while its group is stopped.
+void ListenInGroupStop(TestTracer& tracer, const Puppet& puppet) {
   ASSERT_EQ(tracer.Ptrace(PTRACE_SEIZE, puppet.pid()), 0);
   kill(puppet.pid(), SIGSTOP);
   ASSERT_EQ(tracer.WaitStatus(puppet.pid()), StopStatus(SIGSTOP));
   ASSERT_EQ(tracer.Ptrace(PTRACE_CONT, puppet.pid(), 0, SIGSTOP), 0);
   ASSERT_EQ(tracer.WaitStatus(puppet.pid()), kEventStopStatus(SIGSTOP));
   ASSERT_EQ(tracer.Ptrace(PTRACE_LISTEN, puppet.pid()), 0);
+}
+
+TEST_F(JobControlTest, InterruptEndsListening) {
+  const Puppet puppet(Idle);
+  TestTracer tracer(emulation_);
+  ASSERT_NO_FATAL_FAILURE(ListenInGroupStop(tracer, puppet));
   ASSERT_EQ(tracer.Ptrace(PTRACE_INTERRUPT, puppet.pid()), 0);
   EXPECT_EQ(tracer.WaitStatus(puppet.pid()), kEventStopStatus(SIGSTOP));
   EXPECT_EQ(tracer.Registers(puppet.pid()).orig_rax, static_cast<unsigned long long>(SYS_read));
@@ -74,12 +79,7 @@ TEST_F(JobControlTest, InterruptEndsListening) {
 TEST_F(JobControlTest, AStopIsToldBeforeTheContinuationThatLedToIt) {
   const Puppet puppet(Idle);
   TestTracer tracer(emulation_);
-  ASSERT_EQ(tracer.Ptrace(PTRACE_SEIZE, puppet.pid()), 0);
-  kill(puppet.pid(), SIGSTOP);
-  ASSERT_EQ(tracer.WaitStatus(puppet.pid()), StopStatus(SIGSTOP));
-  ASSERT_EQ(tracer.Ptrace(PTRACE_CONT, puppet.pid(), 0, SIGSTOP), 0);
-  ASSERT_EQ(tracer.WaitStatus(puppet.pid()), kEventStopStatus(SIGSTOP));
-  ASSERT_EQ(tracer.Ptrace(PTRACE_LISTEN, puppet.pid()), 0);
+  ASSERT_NO_FATAL_FAILURE(ListenInGroupStop(tracer, puppet));
   constexpr uint32_t kOptions = WEXITED | WSTOPPED | WCONTINUED | __WALL;
   const uint64_t serial = tracer.BeginWait(P_PID, puppet.pid(), kOptions);
   // The server has taken it, since it answers in order.

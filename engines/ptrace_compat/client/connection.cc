@@ -151,8 +151,10 @@ void Connection::Forget() {
   if (place_ >= 0) g_enrolled[place_] = 0;
   place_ = -1;
   fd_ = -1;
-  Complain("the program has closed the connection to the server; its tracees run on untraced");
+  Complain("the program has closed the connection to the server; another one is made");
 }
+
+bool Connection::IsInDoubt() const { return g_gone.load(std::memory_order_acquire) != checked_; }
 
 bool Connection::Check() {
   if (fd_ < 0) return false;

@@ -27,9 +27,11 @@ class Connection {
   // Zero, or a negative errno.
   int Open(Enrol enrol);
   // Whether it is open, and what is open is still it: programs close descriptors that they do not know.
-  // One that is lost is forgotten, and that is told. Looks only if NoteGone named a connection since.
+  // One that is lost is forgotten, and that is told. Looks only if IsInDoubt.
   bool Check();
   bool open() const { return fd_ >= 0; }
+  // Check would look: NoteGone named a connection since it last did.
+  bool IsInDoubt() const;
   void Close();
   pid_t server() const { return server_; }
 

@@ -32,17 +32,6 @@ Handler Set(int number, Handler handler, int flags) {
   return SetAction(number, &action, &old) == 0 ? old.sa_handler : SIG_ERR;
 }
 
-void NoteBlocked(int number) {
-  sigset_t set;
-  sigemptyset(&set);
-  if (sigaddset(&set, number) == 0) NoteMask(SIG_BLOCK, &set);
-}
-
-// A mask of the first signals, as BSD has it.
-void NoteOldMask(int mask) {
-  if ((static_cast<unsigned>(mask) >> (SIGCHLD - 1) & 1U) != 0) NoteBlocked(SIGCHLD);
-}
-
 }  // namespace
 
 UTRACE_INTERPOSED int sigaction(int number, const struct sigaction* action,
@@ -86,7 +75,7 @@ UTRACE_INTERPOSED int siginterrupt(int number, int interrupts) noexcept {
   return SetAction(number, &action, nullptr);
 }
 
-// ---- Masks: noted, and the C library's own. ----
+// ---- Masks: noted, and the C library's own. One of BSD's has the first 32 signals. ----
 
 UTRACE_INTERPOSED int sigprocmask(int how, const sigset_t* set, sigset_t* old) noexcept {
   const int status = TheNative().sigprocmask(how, set, old);
@@ -102,19 +91,19 @@ UTRACE_INTERPOSED int pthread_sigmask(int how, const sigset_t* set, sigset_t* ol
 
 UTRACE_INTERPOSED int sigblock(int mask) noexcept {
   const int before = TheNative().sigblock(mask);
-  NoteOldMask(mask);
+  NoteMask(SIG_BLOCK, static_cast<unsigned>(mask));
   return before;
 }
 
 UTRACE_INTERPOSED int sigsetmask(int mask) noexcept {
   const int before = TheNative().sigsetmask(mask);
-  NoteOldMask(mask);
+  NoteMask(SIG_BLOCK, static_cast<unsigned>(mask));
   return before;
 }
 
 UTRACE_INTERPOSED int sighold(int number) noexcept {
   const int status = TheNative().sighold(number);
-  if (status == 0) NoteBlocked(number);
+  if (status == 0) NoteMask(SIG_BLOCK, Only(number));
   return status;
 }
 

@@ -17,8 +17,8 @@ int RingSignal();
 enum class Memory : uint8_t { kOurs, kBorrowed };
 // Notices a fork, after which all connections are forgotten. Async-signal-safe.
 Memory WhoseMemory();
-// Whether this is the child of a fork that WhoseMemory has not noticed yet. Without a system call, which a vfork
-// child would not be told by: that is none here, and must neither trace nor wait.
+// Whether this is the child of a fork that WhoseMemory has not noticed yet. Makes no system call, and so takes the
+// child of a vfork for its parent; such a child must neither trace nor wait.
 bool IsUnknownFork();
 // The process whose memory this is, as WhoseMemory last found it; zero: not known.
 pid_t OwnerOfMemory();

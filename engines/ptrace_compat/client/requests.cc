@@ -263,7 +263,8 @@ bool AnswerAtOnce(Thread& thread, pid_t pid, long request, uint64_t address, uin
 bool ResumeAtOnce(Thread& thread, pid_t pid, long request, uint64_t address, uint64_t data,
                   long* result) {
   if (!Resumes(request) || data >= _NSIG || thread.pending != 0) return false;
-  if (!thread.connection.open() || KnownStop(thread, pid) == nullptr) return false;
+  if (!thread.connection.open() || thread.connection.IsInDoubt()) return false;
+  if (KnownStop(thread, pid) == nullptr) return false;
   ForgetStop(thread, pid);
   wire::PtraceRequest resume;
   resume.header = {.op = wire::Op::kPtrace, .flags = wire::kNoReply};

@@ -25,8 +25,8 @@ struct Behind {
 };
 Behind g_behind[_NSIG];
 std::atomic<bool> g_expects_ring{false};
-// Some thread may have had SIGCHLD blocked, or may have it so: then the kernel keeps one that is not handled, for
-// whoever takes it or sets a handler.
+// A thread of the program has blocked SIGCHLD at some time, and may have it blocked now: then the kernel keeps one
+// that nobody handles, for whoever takes it or sets a handler.
 std::atomic<bool> g_sigchld_blocked{false};
 
 constexpr int kReasonRung = 1;

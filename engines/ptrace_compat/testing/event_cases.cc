@@ -36,6 +36,17 @@ pid_t Clone(unsigned long flags) {
   return static_cast<pid_t>(syscall(SYS_clone, flags, 0, 0, 0, 0));
 }
 
+// Makes a child that its tracer's flags say nothing of, tells its id, stops, and waits for it.
+void CloneTraced(unsigned long flags) {
+  const pid_t child = Clone(CLONE_PTRACE | flags | SIGCHLD);
+  if (child == 0) _exit(3);
+  SharedWords()[0] = child;
+  raise(SIGUSR1);
+  int status = 0;
+  while (waitpid(child, &status, 0) != child) {
+  }
+}
+
 }  // namespace
 
 CASE(event_fork_of_traced) {
@@ -268,15 +279,7 @@ CASE(event_clone_untraced) {
 }
 
 CASE(event_clone_ptrace_flag) {
-  const pid_t pid = Traced([] {
-    const pid_t child = Clone(CLONE_PTRACE | SIGCHLD);
-    if (child == 0) _exit(3);
-    SharedWords()[0] = child;
-    raise(SIGUSR1);
-    int status = 0;
-    while (waitpid(child, &status, 0) != child) {
-    }
-  });
+  const pid_t pid = Traced([] { CloneTraced(0); });
   DO(PTRACE_CONT, pid, 0, 0);
   Wait(pid);
   const auto grandchild = static_cast<pid_t>(SharedWords()[0]);
@@ -292,15 +295,7 @@ CASE(event_clone_ptrace_flag) {
 
 // What CLONE_PTRACE makes is traced as its maker is, whatever that one's options say.
 CASE(event_clone_ptrace_flag_of_seized) {
-  const pid_t pid = Seized(0, [] {
-    const pid_t child = Clone(CLONE_PTRACE | SIGCHLD);
-    if (child == 0) _exit(3);
-    SharedWords()[0] = child;
-    raise(SIGUSR1);
-    int status = 0;
-    while (waitpid(child, &status, 0) != child) {
-    }
-  });
+  const pid_t pid = Seized(0, [] { CloneTraced(0); });
   Wait(pid);
   const auto grandchild = static_cast<pid_t>(SharedWords()[0]);
   Name(grandchild, "grandchild");
@@ -319,15 +314,8 @@ CASE(event_clone_ptrace_flag_of_seized) {
 
 CASE(event_clone_ptrace_flag_with_event) {
   const pid_t pid = Seized(PTRACE_O_TRACEVFORK, [] {
-    for (const unsigned long flags : {0UL, static_cast<unsigned long>(CLONE_VFORK)}) {
-      const pid_t child = Clone(CLONE_PTRACE | flags | SIGCHLD);
-      if (child == 0) _exit(3);
-      SharedWords()[0] = child;
-      raise(SIGUSR1);
-      int status = 0;
-      while (waitpid(child, &status, 0) != child) {
-      }
-    }
+    CloneTraced(0);
+    CloneTraced(CLONE_VFORK);
   });
   Wait(pid);  // no event of a fork
   const auto forked = static_cast<pid_t>(SharedWords()[0]);

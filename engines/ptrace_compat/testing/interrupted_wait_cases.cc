@@ -13,15 +13,6 @@ using namespace probe;
 
 namespace {
 
-void Forever() {
-  for (;;) pause();
-}
-
-void KillAndReap(pid_t pid) {
-  kill(pid, SIGKILL);
-  Wait(pid);
-}
-
 pid_t TracedThatRuns() {
   const pid_t pid = Traced(Forever);
   DO(PTRACE_CONT, pid, 0, 0);
@@ -240,7 +231,6 @@ CASE(wait_restarted) {
   const pid_t tracer = gettid();
   const pid_t pid = Traced(Forever);
   DO(PTRACE_CONT, pid, 0, 0);
-  Gate over;
   std::thread helper([tracer, pid] {
     UntilState(tracer, 'S');
     syscall(SYS_tgkill, getpid(), tracer, SIGUSR1);

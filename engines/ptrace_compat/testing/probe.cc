@@ -311,6 +311,15 @@ void UntilState(pid_t pid, char state) {
   while (StateOf(pid) != state) sched_yield();
 }
 
+void Forever() {
+  for (;;) pause();
+}
+
+void KillAndReap(pid_t pid) {
+  kill(pid, SIGKILL);
+  Wait(pid);
+}
+
 void HandleLoudly(int number, int flags) {
   struct sigaction action {};
   action.sa_flags = SA_SIGINFO | flags;

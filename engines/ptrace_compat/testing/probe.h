@@ -98,6 +98,11 @@ pid_t Traced(const std::function<void()>& body, const char* name = "child");
 // One that is seized with these options and runs `body` after that.
 pid_t Seized(long options, const std::function<void()>& body, const char* name = "child");
 
+// What a child does that lives until it is killed.
+[[noreturn]] void Forever();
+// Kills a child and prints what waiting for it says.
+void KillAndReap(pid_t pid);
+
 // A way to wait for each other across fork.
 class Gate {
  public:

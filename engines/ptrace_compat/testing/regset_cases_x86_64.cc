@@ -11,19 +11,6 @@
 
 using namespace probe;
 
-namespace {
-
-void Forever() {
-  for (;;) pause();
-}
-
-void KillAndReap(pid_t pid) {
-  kill(pid, SIGKILL);
-  Wait(pid);
-}
-
-}  // namespace
-
 CASE(state_regset_of_general_registers) {
   const pid_t pid = Traced(Forever);
   user_regs_struct registers{};

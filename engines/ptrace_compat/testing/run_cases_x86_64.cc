@@ -15,11 +15,6 @@ namespace {
 
 auto Address(void (*place)()) { return reinterpret_cast<uint64_t>(place); }
 
-void KillAndReap(pid_t pid) {
-  kill(pid, SIGKILL);
-  Wait(pid);
-}
-
 const auto kGetppid = reinterpret_cast<void (*)()>(&probe_getppid);
 const auto kJumps = reinterpret_cast<void (*)()>(&probe_jumps);
 const auto kFlags = reinterpret_cast<void (*)()>(&probe_flags);

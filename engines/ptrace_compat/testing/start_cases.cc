@@ -12,19 +12,6 @@
 
 using namespace probe;
 
-namespace {
-
-void Forever() {
-  for (;;) pause();
-}
-
-void KillAndReap(pid_t pid) {
-  kill(pid, SIGKILL);
-  Wait(pid);
-}
-
-}  // namespace
-
 CASE(start_traceme_stops_at_exec) {
   const pid_t pid = Forked([] {
     Say("TRACEME: %ld", Ptrace(PTRACE_TRACEME, 0, 0, 0));

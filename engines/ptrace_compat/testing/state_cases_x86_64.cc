@@ -19,15 +19,6 @@ using namespace probe;
 
 namespace {
 
-void Forever() {
-  for (;;) pause();
-}
-
-void KillAndReap(pid_t pid) {
-  kill(pid, SIGKILL);
-  Wait(pid);
-}
-
 template <class T>
 uint64_t Address(T* place) {
   return reinterpret_cast<uint64_t>(place);

@@ -11,18 +11,9 @@ using namespace probe;
 
 namespace {
 
-void Forever() {
-  for (;;) pause();
-}
-
 void Spin() {
   volatile long* words = SharedWords();
   while (words[0] == 0) words[1] = words[1] + 1;
-}
-
-void KillAndReap(pid_t pid) {
-  kill(pid, SIGKILL);
-  Wait(pid);
 }
 
 }  // namespace

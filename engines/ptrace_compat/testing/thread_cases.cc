@@ -14,10 +14,6 @@ using namespace probe;
 
 namespace {
 
-void Forever() {
-  for (;;) pause();
-}
-
 // A tracer in a process of its own.
 pid_t Tracer(const std::function<void()>& work) { return Forked(work, "a tracer"); }
 

@@ -14,15 +14,6 @@ using namespace probe;
 
 namespace {
 
-void Forever() {
-  for (;;) pause();
-}
-
-void KillAndReap(pid_t pid) {
-  kill(pid, SIGKILL);
-  Wait(pid);
-}
-
 // Blocks SIGCHLD, so that TakeSigchld has it.
 void BlockSigchld() {
   sigset_t set;
@@ -298,6 +289,24 @@ CASE(sigchld_of_stop) {
   DO(PTRACE_CONT, pid, 0, 0);
   TakeSigchld();
   Wait(pid);
+}
+
+CASE(sigchld_blocked_in_the_middle) {
+  // None is kept before, and all are after that.
+  const pid_t pid = Traced([] {
+    for (;;) raise(SIGUSR1);
+  });
+  for (int n = 0; n < 20; ++n) {
+    DO(PTRACE_CONT, pid, 0, 0);
+    Wait(-1);
+  }
+  BlockSigchld();
+  SayPending();
+  DO(PTRACE_CONT, pid, 0, 0);
+  TakeSigchld();
+  Wait(-1);
+  SayPending();
+  KillAndReap(pid);
 }
 
 CASE(sigchld_of_death_by_signal) {
