@@ -233,7 +233,20 @@ def prepare(directory, debuggee):
     shutil.copy(debuggee, os.path.join(directory, "debuggee"))
 
 
+def leave_small_ids():
+    """Ids go round, and one below 1000 cannot be told from other numbers in a log: a case begins beyond."""
+    with open("/proc/sys/kernel/pid_max", encoding="utf-8") as file:
+        last = int(file.read()) - 2000
+    pid = 0
+    while not 1000 <= pid < last:
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0)
+        os.waitpid(pid, 0)
+
+
 def run_case(one, options, directory):
+    leave_small_ids()
     prepare(directory, options.debuggee)
     target = None
     arguments = list(one.options)
