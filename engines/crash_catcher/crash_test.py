@@ -60,13 +60,13 @@ class CrashTest(unittest.TestCase):
         self.addCleanup(directory.cleanup)
         self.dir = directory.name
 
-    def catch(self, name, options="", before=(), after=(), arguments=(), limits=None):
-        """Runs the program; what was said, and its raw wait status."""
+    def catch(self, name, options="", before=(), after=(), arguments=(), limits=None, within=()):
+        """Runs the program, all by the command `within`; what was said, and its raw wait status."""
         engines = [*before, f"crash_catcher:dir={self.dir}{options}", *after]
         command = [CATCH]
         for engine in engines:
             command += ["-e", engine]
-        result = subprocess.run([*command, "--", program(name), *arguments],
+        result = subprocess.run([*within, *command, "--", program(name), *arguments],
                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                 stderr=subprocess.STDOUT, timeout=DEADLINE, check=False,
                                 preexec_fn=limits)
@@ -380,6 +380,17 @@ class Trouble(CrashTest):
         self.assertEqual(status, signal.SIGSEGV)
         self.assertRegex(said, r"core: none, since [^ ]*\.core cannot be written: File too large")
         self.assertEqual([os.path.splitext(name)[1] for name in os.listdir(self.dir)], [".txt"])
+
+    def test_a_full_file_system(self):
+        private = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
+        if subprocess.run([*private, f"mount -t tmpfs none {self.dir}"], check=False).returncode != 0:
+            self.skipTest("no mount namespace may be made here")
+        small = f"mount -t tmpfs -o size=64k none {self.dir} && {{ \"$@\"; ls {self.dir}; }}"
+        said, status = self.catch("null_pointer", within=[*private, small, "sh"])
+        self.assertEqual(status, signal.SIGSEGV)
+        self.assertRegex(said, r"core: none, since [^ ]*\.core cannot be written: No space left on device")
+        files = said[said.index("wait status"):].splitlines()[1:]
+        self.assertEqual([os.path.splitext(name)[1] for name in files], [".txt"], said)
 
     def test_no_room_at_all(self):
         none = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
