@@ -182,6 +182,12 @@ std::vector<LinuxTask*> Lane::TasksOf(pid_t tgid) {
   return threads;
 }
 
+std::vector<LinuxTask*> Lane::Tasks() {
+  std::vector<LinuxTask*> tasks;
+  for (const auto& [_, task] : tasks_) tasks.push_back(task);
+  return tasks;
+}
+
 // ---- The loop --------------------------------------------------------------------------------------
 
 void Lane::Run() {
@@ -199,6 +205,7 @@ void Lane::Run() {
 
   for (;;) {
     ServeAsked();
+    if (!unannounced_.empty()) LinuxTask::ReleaseOrphans(*this);
     // Deaths are only looked at: a zombie goes to its real parent when its report is made.
     siginfo_t info{};
     const int status = bell_.WaitId(P_ALL, 0, &info, WEXITED | WSTOPPED | WNOWAIT | kOwnTracees);
@@ -238,6 +245,7 @@ void Lane::Dispatch(pid_t tid, const siginfo_t& info) {
     task->OnZombie(info);
   }
   task->core().Unref();
+  if (!unannounced_.empty()) LinuxTask::OnPossibleMaker(*this, tid, !stopped);
 }
 
 }  // namespace utrace::linux_host

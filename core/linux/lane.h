@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <csignal>
 #include <mutex>
+#include <set>
 #include <type_traits>
 #include <unordered_map>
 #include <vector>
@@ -89,8 +90,13 @@ class Lane {
   pid_t thread() const { return bell_.thread(); }
   // All threads of a process on this lane.
   std::vector<LinuxTask*> TasksOf(pid_t tgid);
-  // The initial stops of newborns whose parent has not announced them yet.
-  std::unordered_map<pid_t, int>& unannounced() { return unannounced_; }
+  std::vector<LinuxTask*> Tasks();
+  // Newborns that have stopped, and whose maker has not announced them yet.
+  struct Newborn {
+    int stop = 0;            // what the wait said of it
+    std::set<pid_t> makers;  // the threads that may have made it
+  };
+  std::unordered_map<pid_t, Newborn>& unannounced() { return unannounced_; }
 
  private:
   // On the stack of a thread that waits.
@@ -117,7 +123,7 @@ class Lane {
 
   Bell bell_;
   std::unordered_map<pid_t, LinuxTask*> tasks_;
-  std::unordered_map<pid_t, int> unannounced_;
+  std::unordered_map<pid_t, Newborn> unannounced_;
 
   // ---- Guarded by mutex_. ----
   Asked* asked_first_ = nullptr;

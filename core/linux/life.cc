@@ -85,60 +85,12 @@ void LinuxTask::AtClone(int event) {
   }
   const auto waiting = lane->unannounced().find(child_tid);
   if (waiting != lane->unannounced().end()) {
-    const int stop = waiting->second;
+    const int stop = waiting->second.stop;
     lane->unannounced().erase(waiting);
     child.OnStop(stop);
   }
   child_core->Unref();
   if (!verdict.hold) GoOnInKernel();
-}
-
-void LinuxTask::OnUnknown(Lane& lane, pid_t tid, const siginfo_t& info) {
-  if (info.si_code != CLD_TRAPPED && info.si_code != CLD_STOPPED) {
-    // A newborn that died before its parent announced it.
-    lane.unannounced().erase(tid);
-    siginfo_t gone{};
-    waitid(P_PID, static_cast<id_t>(tid), &gone, WEXITED | WNOHANG | kOwnTracees);
-    return;
-  }
-  const Stop stop = DecodeStop(info.si_status);
-  if (stop.kind == StopKind::kExec) {
-    // The thread goes by the leader's id from now on.
-    LinuxTask* task = lane.Find(static_cast<pid_t>(EventMessage(tid)));
-    if (task != nullptr) {
-      task->core().Ref();
-      task->Renamed(tid);
-      task->OnStop(info.si_status);
-      task->core().Unref();
-      return;
-    }
-  }
-  lane.unannounced()[tid] = info.si_status;
-  ReleaseOrphans(lane);
-}
-
-// Newborns whose parent was killed before it could announce them run on untraced.
-void LinuxTask::ReleaseOrphans(Lane& lane) {
-  auto& unannounced = lane.unannounced();
-  for (auto it = unannounced.begin(); it != unannounced.end();) {
-    const pid_t tid = it->first;
-    const auto status = ReadStatus(tid);
-    const auto stat = ReadStat(tid);
-    // Its maker is a thread of its own process or of its parent's.
-    const bool may_come =
-        status && stat &&
-        (!lane.TasksOf(status->tgid).empty() || !lane.TasksOf(stat->parent).empty());
-    if (may_come) {
-      ++it;
-      continue;
-    }
-    ptrace(PTRACE_DETACH, tid, nullptr, nullptr);
-    it = unannounced.erase(it);
-    if (Task* task = LinuxHost::Get().FindMade(tid)) {
-      static_cast<LinuxTask&>(task->host()).Retry();
-      task->Unref();
-    }
-  }
 }
 
 // ---- Exec ------------------------------------------------------------------------------------------
@@ -347,7 +299,6 @@ void LinuxTask::OnZombie(const siginfo_t& info) {
   Publish(false);
   lane->Remove(this);
   if (!parent_waits) Reaped();
-  ReleaseOrphans(*lane);
 }
 
 void LinuxTask::OnPidfd(bool reaped) {

@@ -3,7 +3,8 @@
 // Everything that issues a ptrace request runs on the task's lane; fields say who guards them. The
 // class is spread over files by subject: linux_task.cc (being a HostTask: adoption and requests from
 // other threads), stops.cc (what to do at each stop), signals.cc (carrying out what engines decided
-// about a signal), life.cc (clone, exec, exit, death, reap), registers.cc (machine state),
+// about a signal), life.cc (clone, exec, exit, death, reap),
+// newborns.cc (tracees that their makers have not announced yet), registers.cc (machine state),
 // debug_registers.cc, ptrace_requests.cc (what is not in the contract).
 //
 // Places where the task can be, as the lane sees it:
@@ -28,6 +29,7 @@
 #include <deque>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "arch/arch.h"
@@ -91,6 +93,10 @@ class LinuxTask final : public HostTask {
   void OnZombie(const siginfo_t& info);
   // A tracee that is not in the lane's table: a newborn not announced yet, or a renamed thread.
   static void OnUnknown(Lane& lane, pid_t tid, const siginfo_t& info);
+  // Thread `tid` has come to a stop, or died: what it made until then and has not announced, it never will.
+  static void OnPossibleMaker(Lane& lane, pid_t tid, bool died);
+  // Lets newborns that nobody is going to announce run on untraced.
+  static void ReleaseOrphans(Lane& lane);
 
   void Serve(Requests requests);
 
@@ -200,7 +206,10 @@ class LinuxTask final : public HostTask {
   bool IsLastOfGroup();
   int SignalToParent(bool group_dead);
   bool IsOwnChild();
-  static void ReleaseOrphans(Lane& lane);
+
+  // newborns.cc
+  static std::set<pid_t> MakersOf(Lane& lane, pid_t tid, std::optional<uint64_t> flags);
+  static void AskMakers(Lane& lane, pid_t tid);
 
   // ptrace_requests.cc
   void NoteDeathOfGroup();

@@ -9,6 +9,7 @@ LINUX_PARTS = [
     "life",
     "linux_host",
     "linux_task",
+    "newborns",
     "pidfd_watcher",
     "proc",
     "ptrace_requests",

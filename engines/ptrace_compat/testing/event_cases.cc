@@ -339,6 +339,26 @@ CASE(event_clone_ptrace_flag_with_event) {
   Say("%s", StatusText(status).c_str());
 }
 
+// The kernel ties it to the tracer, and makes no event.
+CASE(event_clone_ptrace_and_untraced) {
+  const pid_t pid = Seized(PTRACE_O_TRACEFORK, [] {
+    const pid_t child = Clone(CLONE_PTRACE | CLONE_UNTRACED | SIGCHLD);
+    if (child == 0) _exit(3);
+    SharedWords()[0] = child;
+    int status = 0;
+    while (waitpid(child, &status, 0) != child) {
+    }
+    Say("its child %s", StatusText(status).c_str());
+  });
+  while (SharedWords()[0] == 0) sched_yield();
+  const auto grandchild = static_cast<pid_t>(SharedWords()[0]);
+  Name(grandchild, "grandchild");
+  if (Wait(grandchild) > 0) DO(PTRACE_DETACH, grandchild, 0, 0);
+  Wait(pid);
+  DO(PTRACE_CONT, pid, 0, SIGCHLD);
+  Wait(pid);
+}
+
 CASE(event_exec) {
   const pid_t pid = Traced([] { execl("/bin/true", "true", nullptr); });
   DO(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_TRACEEXEC);
