@@ -69,8 +69,8 @@ int RunWrapped(const WrapArguments& arguments) {
 
   fcntl(client->socket(), F_SETFD, 0);
   setenv(ptrace_compat::kWrapVariable,
-         fmt::format("{} {} {} {}", arguments.children ? 1 : 0, client->socket(), client->server(),
-                     directory)
+         fmt::format("{} {} {} {} {}", arguments.children ? 1 : 0, client->socket(),
+                     client->server(), ptrace_compat::kServerPatience, directory)
              .c_str(),
          1);
   std::string preload = library;

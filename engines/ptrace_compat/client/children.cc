@@ -67,6 +67,7 @@ int AskToWait(Thread& thread, const WaitCall& call, uint32_t flags, wire::WaitRe
   if (status != 0) return status;
   wire::Reply head;
   status = Receive(thread, serial, &head, reply, sizeof(*reply));
+  if (status == 0) status = CheckWait(thread, head, *reply);
   return status != 0 ? status : -head.error;
 }
 

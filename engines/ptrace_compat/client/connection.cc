@@ -22,17 +22,35 @@
 namespace utrace::ptrace_compat::client {
 namespace {
 
-constexpr int kGreetingPatience = 30000;  // milliseconds; a guard
 constexpr long kFirstHigh = 1000;
 
 // Descriptors plus one; zero is a free place.
 std::atomic<int> g_enrolled[256];
+// A server did not answer, or not sensibly: this program asks none any more.
+std::atomic<int> g_given_up{0};
+// It was told that there is no server, and none has answered since.
+std::atomic<bool> g_told{false};
 // Another number whenever one of these may have been closed by the program.
 std::atomic<uint32_t> g_gone{0};
 
 template <class Type>
 long Address(Type* pointer) {
   return reinterpret_cast<long>(pointer);
+}
+
+timespec TimeOf(int milliseconds) {
+  return {.tv_sec = milliseconds / 1000, .tv_nsec = milliseconds % 1000 * 1000000L};
+}
+
+// Whether there is something to receive within the server's time; also where one cannot look.
+bool AwaitPacket(int fd) {
+  long ready = 0;
+  do {
+    pollfd poll{.fd = fd, .events = POLLIN, .revents = 0};
+    timespec patience = TimeOf(Patience());
+    ready = Raw(SYS_ppoll, Address(&poll), 1, Address(&patience), 0);
+  } while (ready == -EINTR);
+  return ready != 0;
 }
 
 int CloseRaw(int fd) { return static_cast<int>(Raw(SYS_close, fd)); }
@@ -63,11 +81,26 @@ long Connect(const char* directory) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     memcpy(address.sun_path, name.get(), name.size());
+    // Of connecting, and of all that is sent.
+    const timespec time = TimeOf(Patience());
+    const timeval patience{.tv_sec = time.tv_sec, .tv_usec = time.tv_nsec / 1000};
+    Raw(SYS_setsockopt, fd, SOL_SOCKET, SO_SNDTIMEO, Address(&patience), sizeof(patience));
     status = Raw(SYS_connect, fd, Address(&address), sizeof(address));
     if (status < 0) CloseRaw(static_cast<int>(fd));
   }
   CloseRaw(static_cast<int>(at));
+  if (status == -EAGAIN) return -ETIMEDOUT;
   return status < 0 ? status : fd;
+}
+
+bool IsErrno(int error) { return error >= 0 && error < 4096; }
+
+bool IsFinal(int status) {
+  return status == -ETIMEDOUT || status == -EPROTO || status == -EPROTONOSUPPORT;
+}
+
+void ComplainOnce(const char* text) {
+  if (!g_told.exchange(true)) Complain(text);
 }
 
 }  // namespace
@@ -85,7 +118,9 @@ int MoveUp(int fd) {
 int Connection::Open(Enrol enrol) {
   const char* const directory = ServerDirectory();
   if (directory == nullptr) return -ENOENT;
+  if (const int reason = g_given_up; reason != 0) return reason;
   const long connected = Connect(directory);
+  if (connected == -ETIMEDOUT) g_given_up = -ETIMEDOUT;
   if (connected < 0) return static_cast<int>(connected);
   fd_ = static_cast<int>(connected);
   const int high = MoveUp(fd_);
@@ -106,6 +141,7 @@ int Connection::Open(Enrol enrol) {
   if (status != 0) {
     CloseRaw(fd_);
     fd_ = -1;
+    if (IsFinal(status)) g_given_up = status;
     return status;
   }
   if (enrol == Enrol::kNo) return 0;
@@ -120,24 +156,24 @@ int Connection::Open(Enrol enrol) {
 
 // The server speaks first, to whoever it is; then this says what kind of client it is.
 int Connection::Greet() {
-  pollfd poll{.fd = fd_, .events = POLLIN, .revents = 0};
-  timespec patience{.tv_sec = kGreetingPatience / 1000, .tv_nsec = 0};
-  if (Raw(SYS_ppoll, Address(&poll), 1, Address(&patience), 0) != 1) return -ETIMEDOUT;
+  if (!AwaitPacket(fd_)) return -ETIMEDOUT;
   char greeting[2048];
   const long size = Raw(SYS_recvfrom, fd_, Address(greeting), sizeof(greeting) - 1, 0);
-  if (size <= 0 || greeting[0] != '{') return -ECONNREFUSED;
+  if (size <= 0) return -ECONNRESET;
   greeting[size] = '\0';
   // The socket's peer is whoever made the listening socket; the server names itself.
   const char* const pid = strstr(greeting, "\"pid\":");
-  if (pid == nullptr) return -ECONNREFUSED;
-  server_ = atoi(pid + strlen("\"pid\":"));
+  server_ = pid != nullptr ? atoi(pid + strlen("\"pid\":")) : 0;
+  if (greeting[0] != '{' || server_ <= 0) return -EPROTO;
   const wire::Hello hello{.pid = static_cast<pid_t>(Raw(SYS_getpid)), .tid = OwnTid()};
   const long sent = Raw(SYS_sendto, fd_, Address(&hello), sizeof(hello), MSG_NOSIGNAL);
-  if (sent != sizeof(hello)) return -ECONNREFUSED;
+  if (sent != sizeof(hello)) return sent == -EAGAIN ? -ETIMEDOUT : -ECONNRESET;
+  if (!AwaitPacket(fd_)) return -ETIMEDOUT;
   wire::Reply reply;
-  const long received = Raw(SYS_recvfrom, fd_, Address(&reply), sizeof(reply), 0);
-  if (received != sizeof(reply)) return -ECONNREFUSED;
-  return -reply.error;
+  const long received = Raw(SYS_recvfrom, fd_, Address(&reply), sizeof(reply), MSG_TRUNC);
+  if (received <= 0) return -ECONNRESET;
+  if (received != sizeof(reply) || reply.serial != 0 || !IsErrno(reply.error)) return -EPROTO;
+  return reply.error == EPROTO ? -EPROTONOSUPPORT : -reply.error;
 }
 
 bool Connection::IsStillIt() const {
@@ -176,16 +212,42 @@ void Connection::Close() {
   fd_ = -1;
 }
 
-void Connection::Lose() {
+void Connection::Lose(Fault fault) {
   if (fd_ < 0) return;
   if (!IsStillIt()) {
     Forget();
     return;
   }
   Close();
+  ++losses_;
   Text text;
-  text.Add("the server (pid ").AddNumber(server_).Add(") is gone; the tracees run on untraced");
-  Complain(text.get());
+  text.Add("the server (pid ").AddNumber(server_);
+  switch (fault) {
+    case Fault::kGone:
+      text.Add(") is gone; the tracees run on untraced");
+      break;
+    case Fault::kSilent:
+      g_given_up = -ETIMEDOUT;
+      text.Add(") does not answer; it is asked no more, and the tracees run on untraced");
+      break;
+    case Fault::kSenseless:
+      g_given_up = -EPROTO;
+      text.Add(") sends what is no answer; it is asked no more, and the tracees run on untraced");
+      break;
+  }
+  ComplainOnce(text.get());
+}
+
+int Connection::Refuse() {
+  Lose(Fault::kSenseless);
+  return -ENOTCONN;
+}
+
+int Connection::Await() {
+  if (fd_ < 0) return -ENOTCONN;
+  if (AwaitPacket(fd_)) return 0;
+  Lose(Fault::kSilent);
+  return -ENOTCONN;
 }
 
 int Connection::Send(const void* head, size_t head_size, const void* body, size_t body_size) {
@@ -201,12 +263,12 @@ int Connection::Send(const void* head, size_t head_size, const void* body, size_
   } while (sent == -EINTR);
   if (sent >= 0) return 0;
   if (sent == -EFAULT) return -EFAULT;
-  Lose();
+  Lose(sent == -EAGAIN ? Fault::kSilent : Fault::kGone);
   return -ENOTCONN;
 }
 
 int Connection::Receive(uint64_t serial, wire::Reply* reply, void* body, size_t body_size) {
-  if (fd_ < 0) return -ENOTCONN;
+  if (const int status = Await(); status != 0) return status;
   iovec parts[2] = {{.iov_base = reply, .iov_len = sizeof(*reply)},
                     {.iov_base = body, .iov_len = body_size}};
   msghdr message{};
@@ -214,16 +276,55 @@ int Connection::Receive(uint64_t serial, wire::Reply* reply, void* body, size_t 
   message.msg_iovlen = 2;
   long received = 0;
   do {
-    received = Raw(SYS_recvmsg, fd_, Address(&message), 0);
+    received = Raw(SYS_recvmsg, fd_, Address(&message), MSG_TRUNC);
   } while (received == -EINTR);
-  return Judge(received, serial, *reply);
+  return Judge(received, serial, *reply, body_size);
 }
 
-int Connection::Judge(ssize_t received, uint64_t serial, const wire::Reply& reply) {
+int Connection::Judge(ssize_t received, uint64_t serial, const wire::Reply& reply, size_t room) {
   if (received == -EFAULT || received == -EINTR) return static_cast<int>(received);
-  if (received >= static_cast<ssize_t>(sizeof(reply)) && reply.serial == serial) return 0;
-  Lose();
-  return -ENOTCONN;
+  if (received <= 0) {
+    Lose(Fault::kGone);
+    return -ENOTCONN;
+  }
+  const auto size = static_cast<size_t>(received);
+  if (size < sizeof(reply) || reply.serial != serial || !IsErrno(reply.error) ||
+      reply.size > room || size != sizeof(reply) + reply.size) {
+    return Refuse();
+  }
+  if (g_told.load(std::memory_order_relaxed)) g_told = false;
+  return 0;
+}
+
+void ComplainOfNone(int status) {
+  // There was one, and that it is lost was told.
+  if (status == -ENOTCONN) return;
+  Text text;
+  text.Add("there is no server to ask: ");
+  switch (status) {
+    case -ENOENT:
+    case -ECONNREFUSED:
+      text.Add("none listens");
+      break;
+    case -ECONNRESET:
+      text.Add("it has hung up");
+      break;
+    case -ETIMEDOUT:
+      text.Add("it does not answer");
+      break;
+    case -EPROTO:
+      text.Add("what answers is none");
+      break;
+    case -EPROTONOSUPPORT:
+      text.Add("it is of another version than this program was wrapped by");
+      break;
+    case -EPERM:
+      text.Add("it is another user's");
+      break;
+    default:
+      text.Add("errno ").AddNumber(-status);
+  }
+  ComplainOnce(text.get());
 }
 
 void NoteGone(long first, long last) {

@@ -35,6 +35,9 @@ class Connection {
   void Close();
   pid_t server() const { return server_; }
 
+  // How often a server was lost, or given up.
+  uint32_t losses() const { return losses_; }
+
   // The number of the next request.
   uint64_t NextSerial() { return ++serial_; }
   uint64_t last_serial() const { return serial_; }
@@ -45,25 +48,37 @@ class Connection {
   // The reply to request `serial`; the bytes behind it go to `body` as far as there is room. Zero if
   // there is one, or a negative errno: -EFAULT or -ENOTCONN as above, -EINTR if signals are let in.
   int Receive(uint64_t serial, wire::Reply* reply, void* body, size_t body_size);
+  // Waits for a packet that the server owes. Zero; -ENOTCONN, its patience has run out.
+  int Await();
   // For a thread that waits: as long as `reply` has no serial, nothing was received.
   int fd() const { return fd_; }
-  // What a receive of that kind came to.
-  int Judge(ssize_t received, uint64_t serial, const wire::Reply& reply);
+  // What a receive of that kind came to: with MSG_TRUNC, and `room` behind the reply.
+  int Judge(ssize_t received, uint64_t serial, const wire::Reply& reply, size_t room);
+  // What the server said makes no sense: it is asked nothing more, which is told. -ENOTCONN.
+  int Refuse();
 
  private:
+  // Why there is no connection any more.
+  enum class Fault : uint8_t { kGone, kSilent, kSenseless };
+
   int Greet();
   bool IsStillIt() const;
   void Forget();
-  void Lose();
+  void Lose(Fault fault);
 
   int fd_ = -1;
   int place_ = -1;  // among those that a fork forgets
   uint64_t device_ = 0;
   uint64_t inode_ = 0;
   uint32_t checked_ = 0;
+  uint32_t losses_ = 0;
   pid_t server_ = 0;
   uint64_t serial_ = 0;
 };
+
+// Says why no connection could be made, which Open ended with, unless something of that kind was said since a
+// server last answered.
+void ComplainOfNone(int status);
 
 // The program has closed these descriptors, or put others in their places. Allowed with borrowed memory.
 void NoteGone(long first, long last);

@@ -36,6 +36,7 @@ char g_directory[4096];
 bool g_children = false;
 bool g_yama = false;
 pid_t g_server = 0;
+int g_patience = kServerPatience;
 
 void MakeWords() {
   const long size = sysconf(_SC_PAGESIZE);
@@ -70,10 +71,13 @@ void Configure(char* value) {
   char* const number = value + 2;
   char* const server = strchr(number, ' ');
   if (server == nullptr) return;
-  const char* const directory = strchr(server + 1, ' ');
+  char* const patience = strchr(server + 1, ' ');
+  if (patience == nullptr) return;
+  const char* const directory = strchr(patience + 1, ' ');
   if (directory == nullptr || strlen(directory + 1) >= sizeof(g_directory)) return;
   strcpy(g_directory, directory + 1);
   g_server = atoi(server + 1);
+  g_patience = atoi(patience + 1);
   if (*number != '-') Keep(atoi(number));
   for (char* digit = number; digit != server; ++digit) *digit = '-';
 }
@@ -137,6 +141,8 @@ uint32_t ChildrenGeneration() { return g_words->generation; }
 void NoteChild() { ++g_words->generation; }
 
 const char* ServerDirectory() { return g_directory[0] != '\0' ? g_directory : nullptr; }
+
+int Patience() { return g_patience; }
 
 void AllowServer(pid_t server) {
   if (g_yama) Raw(SYS_prctl, PR_SET_PTRACER, server);

@@ -30,6 +30,8 @@ void NoteChild();
 
 // The directory of the server's socket; null if this program is not wrapped.
 const char* ServerDirectory();
+// Milliseconds in which a server that owes an answer has to give it.
+int Patience();
 // Has the server allowed to trace the calling process, where Yama asks for that.
 void AllowServer(pid_t server);
 

@@ -61,7 +61,10 @@ long TraceMe() {
   const SignalsBlocked blocked;
   Connection connection;
   int status = connection.Open(Connection::Enrol::kNo);
-  if (status != 0) return -EPERM;
+  if (status != 0) {
+    ComplainOfNone(status);
+    return -EPERM;
+  }
   AllowServer(connection.server());
   wire::PlainRequest request;
   request.header = {.op = wire::Op::kTraceMe, .serial = connection.NextSerial()};
@@ -94,8 +97,12 @@ int Exchange(Thread& thread, Transfer* transfer) {
   const int sent = connection.Send(&transfer->request, sizeof(transfer->request), transfer->in,
                                    transfer->request.in_size);
   if (sent != 0) return sent;
-  return Receive(thread, transfer->request.header.serial, &transfer->reply, transfer->out,
-                 transfer->request.out_size);
+  const int status = Receive(thread, transfer->request.header.serial, &transfer->reply,
+                             transfer->out, transfer->request.out_size);
+  if (status != 0) return status;
+  // But for words, of which all values may be, results are what the kernel gives.
+  const bool word = ArgumentOf(transfer->request.request).passing == Passing::kOutWord;
+  return transfer->reply.result < 0 && !word ? connection.Refuse() : 0;
 }
 
 long ResultOf(int status, const wire::Reply& reply) {
@@ -293,7 +300,10 @@ long Trace(long request, pid_t pid, uint64_t address, uint64_t data) {
   // A vfork child that traces somebody: its tracees would be gone with its memory.
   if (WhoseMemory() == Memory::kBorrowed) return -ESRCH;
   const SignalsBlocked blocked;
-  if (Connected(thread) != 0) return -ESRCH;
+  if (const int status = Connected(thread); status != 0) {
+    ComplainOfNone(status);
+    return -ESRCH;
+  }
   if (ChangesStop(request)) ForgetStop(thread, pid);
   if (Resumes(request) || request == PTRACE_DETACH) DropStops(thread, pid);
   long result = Ask(thread, request, pid, address, data);
@@ -351,6 +361,10 @@ long WriteMemory(pid_t pid, uint64_t address, const void* from, size_t size) {
     }
     if (status == 0) status = -reply.error;
     if (status != 0) return done != 0 ? static_cast<long>(done) : status;
+    if (reply.result > request.size) {
+      thread.connection.Refuse();
+      return done != 0 ? static_cast<long>(done) : -ENOTCONN;
+    }
     if (reply.result <= 0) break;
     done += static_cast<size_t>(reply.result);
   }

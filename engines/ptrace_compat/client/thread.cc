@@ -46,11 +46,14 @@ void SayGoodbye(Thread& thread) {
   wire::PlainRequest request;
   request.header = {.op = wire::Op::kBye, .serial = thread.connection.NextSerial()};
   if (thread.connection.Send(&request, sizeof(request), nullptr, 0) == 0) {
-    // Up to the end of the connection.
+    // Up to the end of the connection; until then the standing wait may be answered.
     wire::Reply reply;
-    while (Raw(SYS_recvfrom, thread.connection.fd(), reinterpret_cast<long>(&reply), sizeof(reply),
-               0) > 0) {
-    }
+    do {
+      reply.serial = 0;
+    } while (thread.connection.Await() == 0 &&
+             Raw(SYS_recvfrom, thread.connection.fd(), reinterpret_cast<long>(&reply),
+                 sizeof(reply), 0) > 0 &&
+             thread.standing != 0 && reply.serial == thread.standing);
   }
   thread.connection.Close();
 }
@@ -114,10 +117,25 @@ void ChangeSigchldFlags() {
   }
 }
 
+int CheckWait(Thread& thread, const wire::Reply& reply, const wire::WaitReply& wait) {
+  if (reply.error != 0) return 0;
+  const bool whole = reply.size == sizeof(wait);
+  if (whole && wait.outcome != wire::WaitOutcome::kEvent &&
+      wait.outcome <= wire::WaitOutcome::kNoTracee) {
+    return 0;
+  }
+  if (whole && wait.outcome == wire::WaitOutcome::kEvent && wait.pid > 0 && wait.tgid > 0 &&
+      wait.detail.syscall_info_size <= sizeof(wait.detail.syscall_info)) {
+    return 0;
+  }
+  return thread.connection.Refuse();
+}
+
 namespace {
 
 // An answer to the standing wait.
 int Keep(Thread& thread, const WaitAnswer& answer) {
+  if (const int status = CheckWait(thread, answer.reply, answer.wait); status != 0) return status;
   if (answer.reply.error == 0 && answer.wait.outcome == wire::WaitOutcome::kEvent) {
     return thread.events.Add(answer.wait) ? 0 : -ENOMEM;
   }
@@ -129,11 +147,14 @@ int Keep(Thread& thread, const WaitAnswer& answer) {
 
 // Zero once one was taken; -EAGAIN there is none, -ENOTCONN as elsewhere.
 int TakeOne(Thread& thread, int flags) {
+  const bool waits = (flags & MSG_DONTWAIT) == 0;
+  if (const int status = waits ? thread.connection.Await() : 0; status != 0) return status;
   WaitAnswer answer;
   const long received = Raw(SYS_recvfrom, thread.connection.fd(), reinterpret_cast<long>(&answer),
-                            sizeof(answer), flags);
+                            sizeof(answer), flags | MSG_TRUNC);
   if (received == -EAGAIN) return -EAGAIN;
-  const int status = thread.connection.Judge(received, thread.standing, answer.reply);
+  const int status =
+      thread.connection.Judge(received, thread.standing, answer.reply, sizeof(answer.wait));
   return status != 0 ? status : Keep(thread, answer);
 }
 
@@ -141,6 +162,7 @@ int TakeOne(Thread& thread, int flags) {
 
 int Receive(Thread& thread, uint64_t serial, wire::Reply* reply, void* body, size_t body_size) {
   while (thread.standing != 0 && thread.connection.open()) {
+    if (const int status = thread.connection.Await(); status != 0) return status;
     wire::Reply head;
     const long seen = Raw(SYS_recvfrom, thread.connection.fd(), reinterpret_cast<long>(&head),
                           sizeof(head), MSG_PEEK);
@@ -206,6 +228,7 @@ int Settle(Thread& thread) {
     }
   }
   thread.pending = 0;
+  if (const int status = CheckWait(thread, answer.reply, answer.wait); status != 0) return status;
   if (answer.reply.error == 0 && answer.wait.outcome == wire::WaitOutcome::kEvent) {
     return thread.events.Add(answer.wait) ? 0 : -ENOMEM;
   }

@@ -83,6 +83,8 @@ int Settle(Thread& thread);
 // The reply to a request of this thread, with what a standing wait was answered before it: as
 // Connection::Receive.
 int Receive(Thread& thread, uint64_t serial, wire::Reply* reply, void* body, size_t body_size);
+// Whether an answer to a wait makes sense: zero, or -ENOTCONN as Connection::Refuse.
+int CheckWait(Thread& thread, const wire::Reply& reply, const wire::WaitReply& wait);
 // Takes the answer to the standing wait that was received while the thread waited, if there is one.
 int TakeReceived(Thread& thread);
 // The same, and what else is there already.

@@ -233,7 +233,7 @@ Waiter::Step Waiter::AskServer(uint32_t flags) {
 long ReceiveAnswer(void* argument) {
   auto* const thread = static_cast<Thread*>(argument);
   return Raw(SYS_recvfrom, thread->connection.fd(), reinterpret_cast<long>(&thread->answer),
-             sizeof(thread->answer), 0);
+             sizeof(thread->answer), MSG_TRUNC);
 }
 
 // A wait for all, that is the only one of its kind.
@@ -265,7 +265,8 @@ Waiter::Step Waiter::AwaitStanding() {
       InRegion(thread_, blocked_.before() | Only(RingSignal()), ReceiveAnswer, &thread_, &received);
   NoteInterruption(received);
   if (left == Left::kReturned && received != -EINTR &&
-      thread_.connection.Judge(received, thread_.standing, thread_.answer.reply) != 0) {
+      thread_.connection.Judge(received, thread_.standing, thread_.answer.reply,
+                               sizeof(thread_.answer.wait)) != 0) {
     return Step::kGoOn;
   }
   return TakeReceived(thread_) == 0 ? Kept() : Step::kGoOn;
@@ -295,10 +296,14 @@ Waiter::Step Waiter::AwaitServer() {
   NoteInterruption(received);
   if (left != Left::kReturned || received == -EINTR) return Step::kGoOn;
   thread.pending = 0;
-  if (thread.connection.Judge(received, serial, thread.answer.reply) != 0) return Step::kGoOn;
-  if (thread.answer.reply.error != 0) return Finish(-thread.answer.reply.error);
-  outcome_ = thread.answer.wait.outcome;
-  if (outcome_ == WaitOutcome::kEvent) return Deliver(thread.answer.wait);
+  const WaitAnswer& answer = thread.answer;
+  if (thread.connection.Judge(received, serial, answer.reply, sizeof(answer.wait)) != 0 ||
+      CheckWait(thread, answer.reply, answer.wait) != 0) {
+    return Step::kGoOn;
+  }
+  if (answer.reply.error != 0) return Finish(-answer.reply.error);
+  outcome_ = answer.wait.outcome;
+  if (outcome_ == WaitOutcome::kEvent) return Deliver(answer.wait);
   // Tracees that there were are gone.
   thread.only_tracees = 0;
   return Step::kGoOn;
@@ -385,8 +390,9 @@ long Waiter::Run() {
     non_blocking_pidfd_ = flags >= 0 && (flags & O_NONBLOCK) != 0;
     if (non_blocking_pidfd_) call_.options |= WNOHANG;
   }
+  const uint32_t losses = thread_.connection.losses();
   for (;;) {
-    if (Connected(thread_) != 0) {
+    if (thread_.connection.losses() != losses || Connected(thread_) != 0) {
       // It died while we waited: what it traced is none of ours any more.
       WaitCall rest = native_;
       if (interrupted_) rest.options |= WNOHANG;
