@@ -54,7 +54,13 @@ def _shared_object(mutant, tags):
     cc_binary(
         name = "lib%s.so" % mutant.name,
         srcs = [source],
-        copts = ["-O0"],  # it is compiled more often than it is run
+        copts = [
+            "-O0",  # it is compiled more often than it is run
+            # What the replaced text used may be of no use now.
+            "-Wno-unused-but-set-variable",
+            "-Wno-unused-function",
+            "-Wno-unused-variable",
+        ],
         linkopts = [
             "-Wl,--version-script,$(location //core:libutrace.lds)",
             "-Wl,-z,nodelete",
