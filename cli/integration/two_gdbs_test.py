@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Two gdbs with the same breakpoint on one program.
 
-  two_gdbs_test.py UTRACE COUNTING
+  two_gdbs_test.py UTRACE COUNTING TURNS
 """
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -13,7 +14,7 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from demo_sharing import DEADLINE, Gdb
 
-UTRACE, COUNTING = (os.path.abspath(path) for path in sys.argv[1:3])
+UTRACE, COUNTING, TURNS = (os.path.abspath(path) for path in sys.argv[1:4])
 
 
 class SameBreakpoint(unittest.TestCase):
@@ -78,6 +79,59 @@ class SameBreakpoint(unittest.TestCase):
             self.assertIn("hit Breakpoint 1, milestone", second.do("continue"))
         second.do("delete")
         self.expect_unharmed([second])
+
+
+class BothContinue(unittest.TestCase):
+    """Both continue again and again: who is at the breakpoint waits for the other without knowing of it."""
+
+    CALLS = 6
+
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        os.environ["UTRACE_SOCKET_DIR"] = os.path.join(directory.name, "server.d")
+
+    def start(self, *command):
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT, text=True)
+
+        def end():
+            process.kill()
+            process.wait()
+            process.stdin.close()
+            process.stdout.close()
+
+        self.addCleanup(end)
+        return process
+
+    def start_gdb(self, pid, *settings):
+        """One that has attached, and will say of each call which it is, until the program has ended."""
+        commands = ["set width 0", *settings, "break place", "echo ready\\n"]
+        commands += ["continue", "print number"] * self.CALLS + ["continue"]
+        script = [word for command in commands for word in ("-ex", command)]
+        gdb = self.start(UTRACE, "wrap", "--", "gdb", "-q", "-nx", "-batch", "-p", pid, *script)
+        for line in gdb.stdout:
+            if line == "ready\n":
+                return gdb
+        self.fail("gdb has not attached")
+
+    def expect_each_hears(self, threads, *settings):
+        program = self.start(TURNS, str(threads), str(self.CALLS))
+        pid = program.stdout.readline().strip()
+        gdbs = [self.start_gdb(pid, *settings) for _ in range(2)]
+        program.stdin.write("x")
+        program.stdin.flush()
+        for gdb in gdbs:
+            said, _ = gdb.communicate(timeout=DEADLINE)
+            heard = [int(number) for number in re.findall(r"^\$\d+ = (\d+)$", said, re.MULTILINE)]
+            self.assertEqual(heard, list(range(1, self.CALLS + 1)), said)
+            self.assertIn("exited normally", said)
+        self.assertEqual(program.communicate(timeout=DEADLINE)[0], f"last call: {self.CALLS}\n")
+
+    def test_both_hear_of_each_hit(self):
+        for threads in (0, 1, 3):
+            with self.subTest(threads=threads):
+                self.expect_each_hears(threads, "set displaced-stepping off")
 
 
 if __name__ == "__main__":

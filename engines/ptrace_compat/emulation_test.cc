@@ -62,6 +62,39 @@ TEST_F(EmulationTest, AttachStopsByASignalThatNobodyElseSees) {
   EXPECT_EQ(second.Look(puppet.pid()).outcome, wire::WaitOutcome::kNothing);
 }
 
+TEST_F(EmulationTest, ATracersSigstopStopsForItWhoeverHoldsTheTask) {
+  const Puppet puppet(Basics);
+  TestTracer first(emulation_);
+  ASSERT_EQ(first.Ptrace(PTRACE_SEIZE, puppet.pid()), 0);
+  // It is alone: the program is to send the signal.
+  EXPECT_EQ(first.Plain(wire::Op::kStopThread, puppet.pid(), 0).result(), -ESRCH);
+  TestTracer second(emulation_);
+  EXPECT_EQ(second.Plain(wire::Op::kStopThread, puppet.pid(), 0).result(), -ESRCH);
+  ASSERT_EQ(second.Ptrace(PTRACE_SEIZE, puppet.pid()), 0);
+  const auto await_stop = [&](TestTracer& tracer) {
+    const wire::WaitReply stop = tracer.Wait(puppet.pid());
+    EXPECT_EQ(stop.status, StopStatus(SIGSTOP));
+    EXPECT_EQ(stop.detail.siginfo.si_code, SI_TKILL);
+    EXPECT_EQ(stop.detail.siginfo.si_pid, tracer.pid());
+  };
+  // Of a task that runs, and of one that is held already.
+  ASSERT_EQ(first.Plain(wire::Op::kStopThread, puppet.pid(), 0).result(), 0);
+  await_stop(first);
+  ASSERT_EQ(second.Plain(wire::Op::kStopThread, puppet.pid(), 0).result(), 0);
+  await_stop(second);
+  // Two that are sent while it is stopped are one.
+  ASSERT_EQ(first.Plain(wire::Op::kStopThread, puppet.pid(), 0).result(), 0);
+  ASSERT_EQ(first.Plain(wire::Op::kStopThread, puppet.pid(), 0).result(), 0);
+  EXPECT_EQ(first.Look(puppet.pid()).outcome, wire::WaitOutcome::kNothing);
+  ASSERT_EQ(first.Ptrace(PTRACE_CONT, puppet.pid()), 0);
+  await_stop(first);
+  ASSERT_EQ(first.Ptrace(PTRACE_CONT, puppet.pid()), 0);
+  ASSERT_EQ(second.Ptrace(PTRACE_CONT, puppet.pid()), 0);
+  puppet.Do('g');
+  EXPECT_EQ(first.Look(puppet.pid()).outcome, wire::WaitOutcome::kNothing);
+  EXPECT_EQ(second.Look(puppet.pid()).outcome, wire::WaitOutcome::kNothing);
+}
+
 TEST_F(EmulationTest, SystemCallsStopAtEntryAndExit) {
   const Puppet puppet(Basics);
   TestTracer tracer(emulation_);

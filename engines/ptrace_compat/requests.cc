@@ -116,6 +116,10 @@ bool Requests::Handle(std::span<const std::byte> packet) {
       result =
           Memory(memory, header.op == wire::Op::kWriteMem, packet.subspan(sizeof(memory)), &out);
       break;
+    case wire::Op::kStopThread:
+      if (!Parse(packet, &plain)) return false;
+      result = StopThread(plain.pid);
+      break;
     case wire::Op::kBye:
       return false;
     default:
@@ -206,6 +210,22 @@ long Requests::TraceMe(pid_t pid) {
   const std::shared_ptr<Tracer> parent = world_.Enter(lock, stat.parent, thread, nullptr);
   if (parent == nullptr) return -ESRCH;
   return AttachTo(lock, parent, tracer_->tid, false, 0, false);
+}
+
+// A debugger stops its tracee so. Sent as it is, the signal would be shown to all, and not come to a thread that
+// another tracer holds; who may never let it go, if it waits for the one that waits for this.
+long Requests::StopThread(pid_t tid) {
+  Lock lock(world_.mutex);
+  for (const auto& thread : tracer_->process->threads) {
+    const auto found = thread->links.find(tid);
+    if (found == thread->links.end()) continue;
+    const std::shared_ptr<Link> link = found->second;
+    if (!link->is_alive() || link->tracee->links().size() == 1) return -ESRCH;
+    const std::shared_ptr<Tracee> tracee = link->tracee;
+    tracee->StopByTracer(lock, *link);
+    return 0;
+  }
+  return -ESRCH;
 }
 
 // ---- ptrace -----------------------------------------------------------------------------------------

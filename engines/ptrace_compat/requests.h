@@ -32,6 +32,7 @@ class Requests {
   // Each gives the request's result or a negative errno, and leaves in *out what the request fills.
   long Ptrace(const wire::PtraceRequest& request, std::span<const std::byte> in, Bytes* out);
   long TraceMe(pid_t pid);
+  long StopThread(pid_t tid);
   long AttachTo(Lock& lock, const std::shared_ptr<Tracer>& tracer, pid_t tid, bool seize,
                 uint32_t options, bool stops);
   long OfStopped(Lock& lock, const std::shared_ptr<Link>& link, const wire::PtraceRequest& request,

@@ -374,6 +374,21 @@ void Tracee::Interrupt(Lock& lock, Link& link) {
   if (!link.is_stopped()) Approach(lock);
 }
 
+void Tracee::StopByTracer(Lock& lock, Link& link) {
+  // One that is sent while another one waits is that one.
+  const bool waits = std::any_of(link.own.begin(), link.own.end(), [](const Stop& stop) {
+    return stop.kind == Stop::Kind::kSignal && stop.code == SIGSTOP;
+  });
+  if (!waits) {
+    Stop stop = AttachStop();
+    stop.info.si_code = SI_TKILL;
+    stop.info.si_pid = link.tracer->process->pid;
+    stop.info.si_uid = OwnUid();
+    link.own.push_back(stop);
+  }
+  if (!link.is_stopped()) Approach(lock);
+}
+
 void Tracee::FoundStopped() { group_stop_ = SIGSTOP; }
 
 bool Tracee::SpaceIsUsedBy(pid_t tracer) const {

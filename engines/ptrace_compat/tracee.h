@@ -50,6 +50,8 @@ class Tracee final : public Engine, public std::enable_shared_from_this<Tracee> 
   void Listen(Link& link);
   // PTRACE_INTERRUPT.
   void Interrupt(Lock& lock, Link& link);
+  // The link's tracer has sent SIGSTOP to the task, for itself alone.
+  void StopByTracer(Lock& lock, Link& link);
   // The link's tracer leaves it, with `signal` where it is stopped; settled.
   void Leave(Link& link, int signal);
   // The same where the link's tracer has ended: what its stop was for does no harm.

@@ -20,7 +20,7 @@ namespace utrace::ptrace_compat::wire {
 
 // "UTPT": the first four bytes of a connection that is not a command's.
 inline constexpr uint32_t kMagic = 0x54505455;
-inline constexpr uint32_t kWireVersion = 4;
+inline constexpr uint32_t kWireVersion = 5;
 // Bytes behind a header. Longer transfers of memory are cut to this by the client, and continued.
 inline constexpr uint32_t kMaxPayload = 60 << 10;
 
@@ -43,7 +43,10 @@ enum class Op : uint32_t {
   kSigchld,   // PlainRequest.value: SigchldFlags that hold from now on
   kReadMem,   // MemoryRequest: as this tracer shall see it; the bytes come as the reply's payload
   kWriteMem,  // MemoryRequest, and the bytes behind it
-  kBye,       // the thread ends: the connection closes, and what it traces is detached
+  // The program sends SIGSTOP to thread `pid`, a tracee of its own; PlainRequest. ESRCH: it is to send it
+  // itself, as to anybody.
+  kStopThread,
+  kBye,  // the thread ends: the connection closes, and what it traces is detached
 };
 
 enum Flags : uint32_t {

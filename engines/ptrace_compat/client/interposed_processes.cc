@@ -140,6 +140,7 @@ UTRACE_INTERPOSED int kill(pid_t pid, int number) noexcept {
 
 UTRACE_INTERPOSED int tgkill(pid_t process, pid_t thread, int number) {
   if (number == SIGKILL) NoteKill();
+  if (number == SIGSTOP && StopThread(thread)) return 0;
   return TheNative().tgkill(process, thread, number);
 }
 
@@ -161,11 +162,16 @@ UTRACE_INTERPOSED long syscall(long number, ...) noexcept {
                              reinterpret_cast<siginfo_t*>(a[2]), static_cast<int>(a[3]),
                              reinterpret_cast<rusage*>(a[4])));
     case SYS_kill:
-    case SYS_tkill:
-    case SYS_tgkill:
     case SYS_pidfd_send_signal:
-      if (a[number == SYS_tgkill ? 2 : 1] == SIGKILL) NoteKill();
+      if (a[1] == SIGKILL) NoteKill();
       break;
+    case SYS_tkill:
+    case SYS_tgkill: {
+      const int last = number == SYS_tgkill ? 2 : 1;
+      if (a[last] == SIGKILL) NoteKill();
+      if (a[last] == SIGSTOP && StopThread(static_cast<pid_t>(a[last - 1]))) return 0;
+      break;
+    }
     default:
       break;
   }

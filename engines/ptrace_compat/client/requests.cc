@@ -371,6 +371,21 @@ long WriteMemory(pid_t pid, uint64_t address, const void* from, size_t size) {
   return static_cast<long>(done);
 }
 
+bool StopThread(pid_t tid) {
+  if (WhoseMemory() == Memory::kBorrowed) return false;
+  const SignalsBlocked blocked;
+  Thread& thread = t_thread;
+  // Who has asked for nothing yet traces nothing.
+  if (!thread.connection.open() || Connected(thread) != 0) return false;
+  wire::PlainRequest request;
+  request.header = {.op = wire::Op::kStopThread, .serial = thread.connection.NextSerial()};
+  request.pid = tid;
+  wire::Reply reply;
+  if (thread.connection.Send(&request, sizeof(request), nullptr, 0) != 0) return false;
+  const int status = Receive(thread, request.header.serial, &reply, nullptr, 0);
+  return status == 0 && reply.error == 0;
+}
+
 void NoteKill() {
   if (WhoseMemory() == Memory::kBorrowed) return;
   ForgetAllStops(t_thread);

@@ -16,6 +16,10 @@ long Trace(long request, pid_t pid, uint64_t address, uint64_t data);
 long ReadMemory(pid_t pid, uint64_t address, void* to, size_t size);
 long WriteMemory(pid_t pid, uint64_t address, const void* from, size_t size);
 
+// SIGSTOP is about to be sent to a thread. True: the server stops it for this program, if it is traced by others
+// as well, and nothing must be sent.
+bool StopThread(pid_t tid);
+
 // Somebody is sent SIGKILL: what is known of tracees may not hold any more.
 void NoteKill();
 
