@@ -122,9 +122,7 @@ int LinuxTask::Seize(std::string* error) {
   siblings_ = tid() != tgid_ || ThreadsOf(tgid_).size() > 1;
   if (tid() == tgid_) {
     Fd pidfd = OpenPidfd(tid(), host.features().thread_pidfds);
-    if (pidfd.valid() && host.features().thread_pidfds) {
-      host.watcher().Add(this, lane, std::move(pidfd), true);
-    }
+    if (pidfd.valid()) host.watcher().Add(this, lane, std::move(pidfd), true);
   }
   if (stat->state == 'T') {
     // Seizing a stopped task traps it at once; nobody asked to hear of that stop.

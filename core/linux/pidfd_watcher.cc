@@ -89,6 +89,8 @@ void PidfdWatcher::Add(LinuxTask* task, Lane* lane, Fd pidfd, bool death) {
   event.events = EPOLLET | (death ? EPOLLIN : 0U);
   event.data.u64 = watched.id;
   epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, watched.pidfd.get(), &event);
+  // Where the kernel does not tell of the reap, the watcher must not wait for ever any more.
+  if (!thread_pidfds_ && !death) Wake();
 }
 
 void PidfdWatcher::Remove(LinuxTask* task) {
@@ -107,9 +109,10 @@ void PidfdWatcher::Run() {
   prctl(PR_SET_NAME, "utrace-watch");
   for (;;) {
     epoll_event events[64];
-    int limit = thread_pidfds_ ? -1 : kLookEveryMs;
+    int limit = -1;
     {
       const std::lock_guard lock(mutex_);
+      if (!thread_pidfds_ && AwaitsReap()) limit = kLookEveryMs;
       if (looks_ > 0) limit = kLookAtLeaderEveryMs;
     }
     const int count = epoll_wait(epoll_.get(), events, 64, limit);
@@ -139,6 +142,13 @@ void PidfdWatcher::Run() {
     // Not under the lock: the last reference may take the task with it.
     for (LinuxTask* task : dropped) task->core().Unref();
   }
+}
+
+// Of what may be reaped any moment, with the lock held. A live leader's pidfd becomes readable first.
+bool PidfdWatcher::AwaitsReap() const {
+  return std::any_of(watched_.begin(), watched_.end(), [](const auto& entry) {
+    return !entry.second.wants_death || entry.second.told_death;
+  });
 }
 
 void PidfdWatcher::LookAtReaped(std::vector<LinuxTask*>& dropped) {

@@ -44,6 +44,7 @@ class PidfdWatcher {
   void Run();
   void Start();
   void Wake();
+  bool AwaitsReap() const;
   void LookAtReaped(std::vector<LinuxTask*>& dropped);
   void AskForLooks();
 
