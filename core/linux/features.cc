@@ -6,6 +6,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "core/linux/brief_fd.h"
 #include "core/linux/proc.h"
 
 namespace utrace::linux_host {
@@ -13,6 +14,10 @@ namespace {
 
 constexpr unsigned kPidfdThread = O_EXCL;  // PIDFD_THREAD
 constexpr long kPidfsMagic = 0x50494446;   // PID_FS_MAGIC
+
+int PidfdOf(pid_t tid, bool thread_pidfds) {
+  return static_cast<int>(syscall(SYS_pidfd_open, tid, thread_pidfds ? kPidfdThread : 0));
+}
 
 }  // namespace
 
@@ -28,7 +33,7 @@ Features Features::Probe() {
 }
 
 Fd OpenPidfd(pid_t tid, bool thread_pidfds) {
-  return Fd(static_cast<int>(syscall(SYS_pidfd_open, tid, thread_pidfds ? kPidfdThread : 0)));
+  return BriefFd::Keep([&] { return PidfdOf(tid, thread_pidfds); });
 }
 
 uint64_t IdentityOf(pid_t tid, const Features& features) {
@@ -36,7 +41,7 @@ uint64_t IdentityOf(pid_t tid, const Features& features) {
     const auto stat = ReadStat(tid);
     return stat ? stat->start_time + 1 : 0;  // init's is zero
   }
-  const Fd pidfd = OpenPidfd(tid, true);
+  const BriefFd pidfd([tid] { return PidfdOf(tid, true); });
   struct stat info {};
   return pidfd.valid() && fstat(pidfd.get(), &info) == 0 ? info.st_ino : 0;
 }

@@ -57,8 +57,9 @@ void LinuxTask::AtClone(int event) {
   Lane* const lane = Lane::Current();
   LinuxHost& host = LinuxHost::Get();
   Task* const child_core = child_tid > 0 ? host.FindOrMake(child_tid) : nullptr;
-  if (child_core == nullptr) {  // killed and reaped already
-    lane->unannounced().erase(child_tid);
+  if (child_core == nullptr) {  // killed and reaped already, or there is no means to look at it
+    const auto stopped = lane->unannounced().find(child_tid);
+    if (stopped != lane->unannounced().end()) stopped->second.makers.clear();
     GoOnInKernel();
     return;
   }
@@ -74,8 +75,7 @@ void LinuxTask::AtClone(int event) {
   lane->Add(&child);
   host.NoteAdded(lane, child.tgid_);
   if (child.tid() == child.tgid_ && host.features().thread_pidfds) {
-    Fd pidfd = OpenPidfd(child_tid, true);
-    if (pidfd.valid()) host.watcher().Add(&child, lane, std::move(pidfd), true);
+    host.watcher().Add(&child, lane, OpenPidfd(child_tid, true), true);
   }
   child.Publish(true);
   Verdict verdict;
@@ -116,8 +116,7 @@ void LinuxTask::Renamed(pid_t leader_tid) {
   }
   identity_.store(IdentityOf(leader_tid, host.features()));
   if (host.features().thread_pidfds) {
-    Fd pidfd = OpenPidfd(leader_tid, true);
-    if (pidfd.valid()) host.watcher().Add(this, lane, std::move(pidfd), true);
+    host.watcher().Add(this, lane, OpenPidfd(leader_tid, true), true);
   }
 }
 
@@ -288,8 +287,7 @@ void LinuxTask::OnZombie(const siginfo_t& info) {
   if (parent_waits) {
     // Before it is handed over: afterwards it may be gone at once.
     host.watcher().Remove(this);
-    Fd pidfd = OpenPidfd(tid(), host.features().thread_pidfds);
-    if (pidfd.valid()) host.watcher().Add(this, lane, std::move(pidfd), false);
+    host.watcher().Add(this, lane, OpenPidfd(tid(), host.features().thread_pidfds), false);
   }
   siginfo_t dead{};
   waitid(P_PID, static_cast<id_t>(tid()), &dead, WEXITED | WNOHANG | kOwnTracees);
@@ -316,7 +314,7 @@ void LinuxTask::OnPidfd(bool reaped) {
   // Not yet, then. The watcher has let go of it.
   LinuxHost& host = LinuxHost::Get();
   Fd pidfd = OpenPidfd(tid(), host.features().thread_pidfds);
-  if (!pidfd.valid()) return;
+  if (!pidfd.valid() && errno == ESRCH) return;
   host.watcher().Add(this, Lane::Current(), std::move(pidfd), true);
   host.watcher().LookAt(this, std::numeric_limits<int64_t>::max());
 }

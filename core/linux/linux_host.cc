@@ -10,6 +10,7 @@
 #include <ctime>
 #include <thread>
 
+#include "core/linux/brief_fd.h"
 #include "core/linux/proc.h"
 
 namespace utrace {
@@ -48,7 +49,9 @@ LinuxHost& LinuxHost::Get() {
   return *host;
 }
 
-LinuxHost::LinuxHost() : features_(Features::Probe()), watcher_(features_.thread_pidfds) {}
+LinuxHost::LinuxHost() : features_(Features::Probe()), watcher_(features_.thread_pidfds) {
+  BriefFd::Reserve();
+}
 
 arch::StepAbilities LinuxHost::Steps() {
   const std::lock_guard lock(probes_mutex_);

@@ -121,8 +121,7 @@ int LinuxTask::Seize(std::string* error) {
   // The list is long where it matters, so that it is read once for a process and not for each thread.
   siblings_ = tid() != tgid_ || ThreadsOf(tgid_).size() > 1;
   if (tid() == tgid_) {
-    Fd pidfd = OpenPidfd(tid(), host.features().thread_pidfds);
-    if (pidfd.valid()) host.watcher().Add(this, lane, std::move(pidfd), true);
+    host.watcher().Add(this, lane, OpenPidfd(tid(), host.features().thread_pidfds), true);
   }
   if (stat->state == 'T') {
     // Seizing a stopped task traps it at once; nobody asked to hear of that stop.

@@ -2,6 +2,7 @@
 
 LINUX_PARTS = [
     "bell",
+    "brief_fd",
     "carriers",
     "debug_registers",
     "features",

@@ -84,6 +84,13 @@ void PidfdWatcher::Add(LinuxTask* task, Lane* lane, Fd pidfd, bool death) {
   watched.lane = lane;
   watched.wants_death = death;
   watched.pidfd = std::move(pidfd);
+  if (watched.polled) --polled_;
+  watched.polled = !watched.pidfd.valid();
+  if (watched.polled) {
+    ++polled_;
+    Wake();
+    return;
+  }
   // Edges only: a zombie's pidfd stays readable.
   epoll_event event{};
   event.events = EPOLLET | (death ? EPOLLIN : 0U);
@@ -99,6 +106,7 @@ void PidfdWatcher::Remove(LinuxTask* task) {
     const auto found = watched_.find(task);
     if (found == watched_.end()) return;
     if (found->second.look) --looks_;
+    if (found->second.polled) --polled_;
     by_id_.erase(found->second.id);
     watched_.erase(found);
   }
@@ -112,7 +120,7 @@ void PidfdWatcher::Run() {
     int limit = -1;
     {
       const std::lock_guard lock(mutex_);
-      if (!thread_pidfds_ && AwaitsReap()) limit = kLookEveryMs;
+      if (polled_ > 0 || (!thread_pidfds_ && AwaitsReap())) limit = kLookEveryMs;
       if (looks_ > 0) limit = kLookAtLeaderEveryMs;
     }
     const int count = epoll_wait(epoll_.get(), events, 64, limit);
@@ -137,7 +145,7 @@ void PidfdWatcher::Run() {
         watched.lane->Ask(task->asked(), kAskDead);
       }
     }
-    if (!thread_pidfds_) LookAtReaped(dropped);
+    LookAtPolled(dropped);
     AskForLooks();
     // Not under the lock: the last reference may take the task with it.
     for (LinuxTask* task : dropped) task->core().Unref();
@@ -151,14 +159,19 @@ bool PidfdWatcher::AwaitsReap() const {
   });
 }
 
-void PidfdWatcher::LookAtReaped(std::vector<LinuxTask*>& dropped) {
+void PidfdWatcher::LookAtPolled(std::vector<LinuxTask*>& dropped) {
   const std::lock_guard lock(mutex_);
+  if (thread_pidfds_ && polled_ == 0) return;
   for (auto it = watched_.begin(); it != watched_.end();) {
-    if (it->first->Exists()) {
+    if (!Polls(it->second) || it->first->Exists()) {
+      if (it->second.polled && it->second.wants_death) {
+        it->second.lane->Ask(it->first->asked(), kAskLook);
+      }
       ++it;
       continue;
     }
     if (it->second.look) --looks_;
+    if (it->second.polled) --polled_;
     it->second.lane->Ask(it->first->asked(), kAskReaped);
     by_id_.erase(it->second.id);
     dropped.push_back(it->first);

@@ -22,7 +22,8 @@ class PidfdWatcher {
   explicit PidfdWatcher(bool thread_pidfds);
 
   // Reports, on `lane`, by LinuxTask::OnPidfd: the death of the task if `death`, and its reaping.
-  // Takes a reference to the task until it was reaped or Remove was called. Any thread.
+  // Takes a reference to the task until it was reaped or Remove was called. Without a valid `pidfd`, because
+  // descriptors are scarce, the watcher looks every 50 ms. Any thread.
   void Add(LinuxTask* task, Lane* lane, Fd pidfd, bool death);
   void Remove(LinuxTask* task);
   // A leader may be on its way to die before its threads, or to be replaced by an exec. The kernel
@@ -35,6 +36,7 @@ class PidfdWatcher {
     uint64_t id = 0;
     Lane* lane = nullptr;
     Fd pidfd;
+    bool polled = false;  // it has no pidfd
     bool told_death = false;
     bool wants_death = false;
     bool look = false;
@@ -45,7 +47,8 @@ class PidfdWatcher {
   void Start();
   void Wake();
   bool AwaitsReap() const;
-  void LookAtReaped(std::vector<LinuxTask*>& dropped);
+  void LookAtPolled(std::vector<LinuxTask*>& dropped);
+  bool Polls(const Watched& watched) const { return watched.polled || !thread_pidfds_; }
   void AskForLooks();
 
   const bool thread_pidfds_;
@@ -54,7 +57,8 @@ class PidfdWatcher {
   std::mutex mutex_;
   // ---- Guarded by mutex_. ----
   bool started_ = false;
-  int looks_ = 0;  // how many of watched_ have `look`
+  int looks_ = 0;   // how many of watched_ have `look`
+  int polled_ = 0;  // how many have `polled`
   std::unordered_map<LinuxTask*, Watched> watched_;
   std::unordered_map<uint64_t, LinuxTask*> by_id_;
   uint64_t next_id_ = 1;

@@ -10,7 +10,7 @@
 #include <cstdlib>
 #include <sstream>
 
-#include "core/linux/fd.h"
+#include "core/linux/brief_fd.h"
 
 namespace utrace::linux_host {
 namespace {
@@ -30,7 +30,7 @@ uint64_t Field(const std::string& text, const char* key, int base) {
 }  // namespace
 
 std::optional<std::string> ReadSmallFile(const std::string& path) {
-  const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const BriefFd fd([&] { return open(path.c_str(), O_RDONLY | O_CLOEXEC); });
   if (!fd.valid()) return std::nullopt;
   std::string text;
   char buffer[4096];
@@ -123,8 +123,11 @@ std::string DescribeProcess(pid_t pid) {
 
 std::vector<pid_t> ThreadsOf(pid_t tgid) {
   std::vector<pid_t> threads;
-  DIR* directory = opendir(PathOf(tgid, "task").c_str());
+  const std::string path = PathOf(tgid, "task");
+  BriefFd fd([&] { return open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
+  DIR* const directory = fd.valid() ? fdopendir(fd.get()) : nullptr;
   if (directory == nullptr) return threads;
+  fd.Release();
   while (const dirent* entry = readdir(directory)) {
     const int tid = std::atoi(entry->d_name);
     if (tid > 0) threads.push_back(tid);

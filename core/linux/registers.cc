@@ -11,6 +11,7 @@
 #include <cstring>
 #include <sstream>
 
+#include "core/linux/brief_fd.h"
 #include "core/linux/linux_task.h"
 #include "core/linux/proc.h"
 
@@ -208,7 +209,7 @@ int LinuxTask::TransferMemory(uint64_t address, void* buffer, size_t size, bool 
   const std::lock_guard lock(mutex_);
   if (!memory_.valid()) {
     const std::string path = "/proc/" + std::to_string(tid()) + "/mem";
-    memory_.Reset(open(path.c_str(), O_RDWR | O_CLOEXEC));
+    memory_ = BriefFd::Keep([&] { return open(path.c_str(), O_RDWR | O_CLOEXEC); });
     if (!memory_.valid()) return errno == ENOENT ? -ESRCH : -errno;
   }
   *done = 0;
