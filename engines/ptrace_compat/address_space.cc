@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <string>
 #include <vector>
@@ -145,6 +146,19 @@ std::set<pid_t> AddressSpace::OwnersAt(uint64_t address) {
       Transfer(address, std::span(&now, 1)) == 1 && now == static_cast<std::byte>(breakpoint_);
   if (still_there) return {};  // then it is the program's own
   return {found->second.last_owner};
+}
+
+bool AddressSpace::HasBreakpoint(uint64_t address) {
+  const std::lock_guard lock(mutex_);
+  const auto found = breakpoints_.find(address);
+  return found != breakpoints_.end() && !found->second.owners.empty();
+}
+
+bool AddressSpace::HasTrapsOf(pid_t tracer) {
+  const std::lock_guard lock(mutex_);
+  return std::any_of(breakpoints_.begin(), breakpoints_.end(), [&](const auto& entry) {
+    return entry.second.last_owner == tracer || entry.second.owners.count(tracer) != 0;
+  });
 }
 
 void AddressSpace::Forget(pid_t tracer) {

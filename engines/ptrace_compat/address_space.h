@@ -34,6 +34,10 @@ class AddressSpace {
   // The processes that own the breakpoint at `address`; if it was taken away and may still be reported,
   // the one that did. Empty if there is none.
   std::set<pid_t> OwnersAt(uint64_t address);
+  // Whether the instruction of a breakpoint is in the memory there.
+  bool HasBreakpoint(uint64_t address);
+  // Whether `tracer` has or had breakpoints: the trap of one may be under way.
+  bool HasTrapsOf(pid_t tracer);
   // `tracer` has left: what it left in the memory is taken out.
   void Forget(pid_t tracer);
   // What a process that begins as a copy of this one's has in its memory.

@@ -96,6 +96,7 @@ void Tracee::NoteSyscallInfo(TaskView task, Stop& stop) const {
 }
 
 Action Tracee::OnQuiesce(QuiesceReport& report) {
+  if (report.event().empty()) LookForTrap(report.task());
   const Lock lock = Enter();
   if (!report.event().empty()) return Wish();
   EnterOwn();

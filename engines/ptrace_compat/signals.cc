@@ -1,11 +1,14 @@
 // Signals on their way through the links of a task.
+#include <linux/ptrace.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
+#include "core/machine.h"
 #include "engines/ptrace_compat/tracee.h"
 
 namespace utrace::ptrace_compat {
@@ -69,11 +72,14 @@ std::optional<std::set<uint64_t>> Tracee::BelongsTo(const siginfo_t& info,
     return links;
   }
   if (info.si_code == kFromInstruction && pc) {
-    const std::set<pid_t> owners = space_->OwnersAt(*pc - 1);
+    const uint64_t address = *pc - 1;
+    const std::set<pid_t> owners = space_->OwnersAt(address);
     if (owners.empty()) return std::nullopt;
     for (const auto& link : links_) {
       if (owners.count(link->tracer->process->pid) != 0) links.insert(link->id);
     }
+    // Nobody who traces this thread: then it is the program's affair, as natively.
+    if (links.empty() && space_->HasBreakpoint(address)) return std::nullopt;
     return links;
   }
   if (links.empty()) return std::nullopt;
@@ -90,7 +96,7 @@ SignalResult Tracee::OnSignal(SignalReport& report) {
   const bool may_watch = info.si_signo == SIGTRAP && info.si_code > 0 && !pc;
   const std::vector<uint64_t> watchers =
       may_watch ? world_.host.OwnersOfTrap(report.task()) : std::vector<uint64_t>();
-  const Lock lock = Enter();
+  Lock lock = Enter();
   if (info.si_code == kSentCode) {
     info.si_code = SI_KERNEL;
     report.info() = info;
@@ -106,10 +112,25 @@ SignalResult Tracee::OnSignal(SignalReport& report) {
       return SignalResult(SignalAction::kIgnore).With(Action::kDetach);
     }
   }
-  if (only && only->empty()) return SignalResult(SignalAction::kIgnore).With(Wish());
+  if (only && only->empty()) {
+    if (pc) {
+      // Who set the breakpoint is gone, and took it along: the instruction that was there is to be run. Fails
+      // only for a task that was killed.
+      lock.unlock();
+      (void)report.machine().SetPc(*pc - 1);
+      lock.lock();
+      trap_may_come_ = false;
+      if (MayLeave()) {
+        world_.RemoveTracee(task_);
+        return SignalResult(SignalAction::kIgnore).With(Action::kDetach);
+      }
+    }
+    return SignalResult(SignalAction::kIgnore).With(Wish());
+  }
   Occurrence occurrence;
   if (only) occurrence.only = *only;
-  occurrence.breakpoint = only && info.si_code == kFromInstruction;
+  occurrence.breakpoint = only && pc;
+  if (pc) occurrence.address = *pc - 1;
   occurrence.stop.kind = Stop::Kind::kSignal;
   occurrence.stop.code = info.si_signo;
   occurrence.stop.has_info = true;
@@ -130,8 +151,42 @@ void Tracee::TrapForContinue() {
   EnterOwn();
 }
 
+// In a report, without the lock: whether the trap of a breakpoint is still to be reported, for which nobody is left
+// but us. Either the task is stopped by it, and the report comes before that; or the kernel has stopped the task for
+// the report before it took the signal. It follows in both cases.
+void Tracee::LookForTrap(TaskView task) {
+  std::shared_ptr<AddressSpace> space;
+  {
+    const Lock lock(world_.mutex);
+    if (!leaving_ || !trap_may_come_) return;
+    space = space_;
+  }
+  const auto is_trap = [](const siginfo_t& info) {
+    return info.si_signo == SIGTRAP && info.si_code == kFromInstruction;
+  };
+  siginfo_t at{};
+  if (world_.host.Ptrace(task, PTRACE_GETSIGINFO, 0, &at) == 0 && is_trap(at)) {
+    // One that was reported already has been gone back from.
+    const auto pc = Machine(task).Pc();
+    if (pc && !space->OwnersAt(*pc - 1).empty()) return;
+  }
+  constexpr int32_t kAtOnce = 16;
+  std::array<siginfo_t, kAtOnce> pending{};
+  ptrace_peeksiginfo_args which{.off = 0, .flags = 0, .nr = kAtOnce};
+  for (;;) {
+    const long count = world_.host.Ptrace(task, PTRACE_PEEKSIGINFO,
+                                          reinterpret_cast<uint64_t>(&which), pending.data());
+    if (count <= 0) break;
+    if (std::any_of(pending.begin(), pending.begin() + count, is_trap)) return;
+    which.off += static_cast<uint64_t>(count);
+  }
+  const Lock lock(world_.mutex);
+  trap_may_come_ = false;
+}
+
 // No signal was dequeued: somebody asked for a report, or a handler was set up.
 SignalResult Tracee::AtReport(SignalReport& report) {
+  LookForTrap(report.task());
   const Lock lock = Enter();
   if (report.signal_so_far() == SignalAction::kHandler) {
     Occurrence occurrence;

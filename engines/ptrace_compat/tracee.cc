@@ -6,11 +6,23 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <fstream>
+#include <string>
 #include <utility>
 
 #include "core/calls_wanted.h"
 
 namespace utrace::ptrace_compat {
+namespace {
+
+// Whether the thread is in a system call.
+bool IsInCall(pid_t tid) {
+  std::ifstream file("/proc/" + std::to_string(tid) + "/syscall");
+  long number = -1;
+  return static_cast<bool>(file >> number) && number >= 0;
+}
+
+}  // namespace
 
 Tracee::Tracee(World& world, TaskView task, std::shared_ptr<AddressSpace> space)
     : world_(world), task_(TaskRef::Share(task)), space_(std::move(space)) {}
@@ -391,14 +403,19 @@ void Tracee::StopByTracer(Lock& lock, Link& link) {
 
 void Tracee::FoundStopped() { group_stop_ = SIGSTOP; }
 
-bool Tracee::SpaceIsUsedBy(pid_t tracer) const {
+bool Tracee::SpaceIsUsedBy(pid_t tracer, const Tracer* but) const {
   for (const auto& tracee : world_.TraceesOf(task_.tgid())) {
     if (tracee->space_ != space_) continue;
     for (const auto& link : tracee->links_) {
-      if (link->tracer->process->pid == tracer) return true;
+      if (link->tracer->process->pid == tracer && link->tracer != but) return true;
     }
   }
   return false;
+}
+
+void Tracee::ForgetBreakpoints(const Tracer& tracer) {
+  const pid_t pid = tracer.process->pid;
+  if (!SpaceIsUsedBy(pid, &tracer)) space_->Forget(pid);
 }
 
 void Tracee::Leave(Link& link, int signal) {
@@ -438,32 +455,39 @@ void Tracee::LeaveUnasked(Lock& lock, Link& link) {
   if (link.is_stopped() && link.stop.kind == Stop::Kind::kSignal && !link.stop.own) {
     signal = link.stop.info.si_signo;
   }
+  bool at_breakpoint = false;
+  // It was the tracer's affair, and would kill the program.
   if (signal == SIGTRAP) {
-    // It was the tracer's affair, and would kill the program.
     signal = 0;
-    if (link.stop.info.si_code == SI_KERNEL) {
-      const pid_t tracer = link.tracer->process->pid;
-      Access(lock, link, [&] { return StepBackFromBreakpoint(tracer); });
+    const Occurrence& occurrence = occurrences_.front();
+    if (occurrence.breakpoint) {
+      at_breakpoint = true;
+      const uint64_t address = occurrence.address;
+      Access(lock, link, [&] { return StepBackTo(address); });
       if (!link.is_alive()) return;
       link.stop.registers_changed = true;
       Settle(lock);
     }
   }
+  trap_may_come_ =
+      !at_breakpoint && space_->HasTrapsOf(link.tracer->process->pid) && !IsInCall(task_.tid());
+  const std::shared_ptr<Tracee> kept = shared_from_this();
   Leave(link, signal);
+  if (dead_ || !leaving_) trap_may_come_ = false;
+  if (!trap_may_come_) return;
+  // Somebody must be there if a trap is still to be reported; the next report tells.
+  lock.unlock();
+  Control(UTRACE_INTERRUPT);
+  lock.lock();
 }
 
-// The instruction that was there is to be run.
-long Tracee::StepBackFromBreakpoint(pid_t tracer) {
-  std::shared_ptr<AddressSpace> space;
-  {
-    const Lock lock(world_.mutex);
-    space = space_;
-  }
+// From behind a breakpoint at `address`: the instruction that was there is to be run.
+long Tracee::StepBackTo(uint64_t address) const {
   const Machine machine(task_.view());
   const auto pc = machine.Pc();
   if (!pc) return pc.code();
-  if (space->OwnersAt(*pc - 1).count(tracer) == 0) return 0;
-  return machine.SetPc(*pc - 1).code();
+  // The tracer may have gone back by itself.
+  return *pc == address + 1 ? machine.SetPc(address).code() : 0;
 }
 
 }  // namespace utrace::ptrace_compat

@@ -54,8 +54,10 @@ class Tracee final : public Engine, public std::enable_shared_from_this<Tracee> 
   void StopByTracer(Lock& lock, Link& link);
   // The link's tracer leaves it, with `signal` where it is stopped; settled.
   void Leave(Link& link, int signal);
-  // The same where the link's tracer has ended: what its stop was for does no harm.
+  // The same where the link's tracer has ended: what its stop was for does no harm, nor a breakpoint that was met.
   void LeaveUnasked(Lock& lock, Link& link);
+  // The tracer has ended: its breakpoints go, if no other thread of its program traces the process.
+  void ForgetBreakpoints(const Tracer& tracer);
   // Before the link's tracer leaves.
   void DropDebugRegisters(Lock& lock, Link& link);
   // Takes the engine off if it has no link.
@@ -98,6 +100,7 @@ class Tracee final : public Engine, public std::enable_shared_from_this<Tracee> 
     uint32_t option = 0;       // of an event: the option that asks for it
     std::set<uint64_t> only;   // if not empty, the links that it visits
     bool breakpoint = false;   // of a breakpoint instruction
+    uint64_t address = 0;      // where that is
     bool passed_on = false;    // of those that it visits, one wants the program to get it
     uint64_t last = 0;         // the last link that was asked
     const Link* at = nullptr;  // the link that is in it
@@ -115,8 +118,10 @@ class Tracee final : public Engine, public std::enable_shared_from_this<Tracee> 
   void GoOn(Link& link, int signal);
   void LetGo();
   void LeaveTask();
-  bool MayLeave() const { return leaving_ && introduced_.empty() && !step_runs_; }
-  long StepBackFromBreakpoint(pid_t tracer);
+  bool MayLeave() const {
+    return leaving_ && introduced_.empty() && !step_runs_ && !trap_may_come_;
+  }
+  long StepBackTo(uint64_t address) const;
   int Control(enum utrace_resume_action action) const;
   void SetEventsOfHeld();
   struct Wants {
@@ -128,7 +133,7 @@ class Tracee final : public Engine, public std::enable_shared_from_this<Tracee> 
   };
   Wants Wanted(uint32_t options) const;
   void Set(const Wants& wants);
-  bool SpaceIsUsedBy(pid_t tracer) const;
+  bool SpaceIsUsedBy(pid_t tracer, const Tracer* but = nullptr) const;
 
   // events.cc
   void Dissolve();
@@ -144,6 +149,7 @@ class Tracee final : public Engine, public std::enable_shared_from_this<Tracee> 
   std::optional<std::set<uint64_t>> BelongsTo(const siginfo_t& info, std::optional<uint64_t> pc,
                                               const std::vector<uint64_t>& watchers) const;
   void TrapForContinue();
+  void LookForTrap(TaskView task);
   SignalResult AtReport(SignalReport& report);
   static void Replace(siginfo_t& info, int signal, const Tracer& tracer);
 
@@ -165,7 +171,9 @@ class Tracee final : public Engine, public std::enable_shared_from_this<Tracee> 
   bool sees_exit_ = false;    // the end of the present call must be seen
   bool has_stepped_ = false;  // some link asked for a step at some time
   bool step_runs_ = false;    // who asked for the step under way has left
-  bool leaving_ = false;      // no link is left; the engine goes when the rest is done
+  // The trap of a breakpoint may be under way whose tracer was killed.
+  bool trap_may_come_ = false;
+  bool leaving_ = false;  // no link is left; the engine goes when the rest is done
   bool dead_ = false;
   bool continued_told_ = false;  // the SIGCONT that ended a job control stop is still to come
   int group_stop_ = 0;           // the signal of the job control stop that it is in

@@ -127,6 +127,10 @@ void World::Ended(const std::shared_ptr<Tracer>& tracer) {
 }
 
 void World::EndLinks(Lock& lock, Tracer& tracer) {
+  // First of all what all threads of a tracee run into: one that is let go must not die of it.
+  for (const auto& [_, link] : tracer.links) {
+    if (link->is_alive()) link->tracee->ForgetBreakpoints(tracer);
+  }
   while (!tracer.links.empty()) {
     const std::shared_ptr<Link> link = tracer.links.begin()->second;
     if (!link->is_alive()) {
