@@ -8,7 +8,6 @@
 
 #include <signal.h>
 #include <sys/types.h>
-#include <sys/user.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -17,12 +16,20 @@
 #include <span>
 #include <vector>
 
+#include "arch/general_registers.h"
+#include "arch/this_machine.h"
 #include "core/machine.h"
 
 namespace utrace::arch {
 
-// The image of NT_PRSTATUS.
-using GeneralRegisters = user_regs_struct;
+// this_machine.h defines
+//   kMaxSyscallInstruction  bytes of the longest system call instruction
+//   kCallsApart             whether the number of a call is a register set of its own (kCallNumberNote), and its
+//                           result takes the place of its first argument: whoever fetches the registers then
+//                           fills in the fields of GeneralRegisters that NT_PRSTATUS does not have
+//   kRewindsEarly           whether a call that is restarted is taken back before a signal is looked at, and not
+//                           after that
+//   kCloneChildTidArgument  where clone(2) takes the address of the child's id
 
 // The register sets of this architecture, general registers first [REG-01, REG-02].
 const utrace_regset_view& View();
@@ -32,6 +39,9 @@ const utrace_regset& ExtendedState();
 uint64_t Pc(const GeneralRegisters& regs);
 void SetPc(GeneralRegisters& regs, uint64_t pc);
 uint64_t Sp(const GeneralRegisters& regs);
+void SetSp(GeneralRegisters& regs, uint64_t sp);
+// The register in which the kit's programs leave a mark (core/utrace_target.h).
+uint64_t Marker(const GeneralRegisters& regs);
 
 // ---- System calls. At an entry stop, an exit stop, or in between. -----------------------------
 
@@ -43,6 +53,10 @@ void SetSyscallArgument(GeneralRegisters& regs, unsigned index, uint64_t value);
 // The raw result register: an errno if in [-4095, -1].
 int64_t SyscallResult(const GeneralRegisters& regs);
 void SetSyscallResult(GeneralRegisters& regs, int64_t result);
+// What the processor and the kernel do with the registers when a program, at the instruction, makes a call; and
+// when the call, its entry being over, is carried out: for those who play kernel.
+void BeginSyscall(GeneralRegisters& regs);
+void EndSyscallEntry(GeneralRegisters& regs);
 // Undoes the call: the program makes it again when it resumes.
 void RollBackSyscall(GeneralRegisters& regs, long number);
 // Makes the task, resumed to user mode, execute the system call instruction at `instruction` with the
@@ -54,7 +68,6 @@ bool IsRestartPending(const GeneralRegisters& regs);
 // Whether `code` (the bytes at the program counter) starts with an instruction that enters the
 // kernel for a system call.
 bool IsSyscallInstruction(std::span<const uint8_t> code);
-constexpr size_t kMaxSyscallInstruction = 2;
 // Offset of a system call instruction within `code`, for remote calls; nullopt if there is none.
 std::optional<size_t> FindSyscallInstruction(std::span<const uint8_t> code);
 // Whether the task runs in a 32-bit or other foreign personality, whose calls have other numbers.

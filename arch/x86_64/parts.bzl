@@ -1,6 +1,7 @@
 """x86_64's implementation of arch.h as a list of files."""
 
 X86_64_PARTS = [
+    "bell_wait",
     "debug_registers",
     "machine_requests",
     "regsets",

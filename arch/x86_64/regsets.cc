@@ -44,5 +44,7 @@ const utrace_regset& ExtendedState() { return View().sets[View().count - 1]; }
 uint64_t Pc(const GeneralRegisters& regs) { return regs.rip; }
 void SetPc(GeneralRegisters& regs, uint64_t pc) { regs.rip = pc; }
 uint64_t Sp(const GeneralRegisters& regs) { return regs.rsp; }
+uint64_t Marker(const GeneralRegisters& regs) { return regs.r15; }
+void SetSp(GeneralRegisters& regs, uint64_t sp) { regs.rsp = sp; }
 
 }  // namespace utrace::arch

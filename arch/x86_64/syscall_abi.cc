@@ -1,5 +1,6 @@
 #include "arch/x86_64/syscall_abi.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -51,6 +52,14 @@ int64_t SyscallResult(const GeneralRegisters& regs) { return static_cast<int64_t
 void SetSyscallResult(GeneralRegisters& regs, int64_t result) {
   regs.rax = static_cast<uint64_t>(result);
 }
+
+void BeginSyscall(GeneralRegisters& regs) {
+  regs.orig_rax = regs.rax;
+  regs.rip += kSyscallInstructionSize;
+  SetSyscallResult(regs, -ENOSYS);
+}
+
+void EndSyscallEntry(GeneralRegisters&) {}
 
 void RollBackSyscall(GeneralRegisters& regs, long number) {
   regs.rax = static_cast<uint64_t>(number);

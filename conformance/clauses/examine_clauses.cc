@@ -2,10 +2,7 @@
 #include <stddef.h>
 
 #include "conformance/clauses/callback_scenes.h"
-
-#if defined(__x86_64__)
-#include <sys/user.h>
-#endif
+#include "conformance/kit/machine.h"
 
 namespace utrace::kit {
 namespace {
@@ -227,13 +224,12 @@ CLAUSE_TEST(EXM_05, RegistersCanBeRead) {
   puppet.FinishRegisters();
 }
 
-#if defined(__x86_64__)
 CLAUSE_TEST(EXM_05, RegistersCanBeReadAndWritten) {
   Puppet& puppet = Spawn();
   TestEngine engine;
   ASSERT_EQ(0, engine.AttachTid(puppet.tid()));
   RegisterImage image = {};
-  image.general[puppet::kR12] = 0x1212121212121212U;
+  image.general[ThisMachine().kept] = 0x1212121212121212U;
   puppet.BeginRegistersSpin(image);
   puppet.AwaitStarted();
   uint64_t pc = 0;
@@ -250,7 +246,7 @@ CLAUSE_TEST(EXM_05, RegistersCanBeReadAndWritten) {
     return false;
   });
   ASSERT_TRUE(spins);
-  const size_t position = offsetof(user_regs_struct, r12);
+  const size_t position = ThisMachine().general[ThisMachine().kept];
   uint64_t value = 0;
   ASSERT_EQ(0, api().utrace_regset_get(engine.task(), 0, position, sizeof(value), &value));
   EXPECT_EQ(0x1212121212121212U, value);
@@ -259,9 +255,8 @@ CLAUSE_TEST(EXM_05, RegistersCanBeReadAndWritten) {
   EXPECT_EQ(0, engine.Finish(&examiner));
   EXPECT_EQ(0, engine.Control(UTRACE_RESUME));
   puppet.ReleaseRegisters();
-  EXPECT_EQ(0x0123456789abcdefU, puppet.FinishRegisters().general[puppet::kR12]);
+  EXPECT_EQ(0x0123456789abcdefU, puppet.FinishRegisters().general[ThisMachine().kept]);
 }
-#endif
 
 CLAUSE_TEST(EXM_05, MemoryCanBeReadAndWritten) {
   Puppet& puppet = Spawn();

@@ -3,10 +3,7 @@
 #include <set>
 
 #include "conformance/clauses/birth_scenes.h"
-
-#if defined(__x86_64__)
-#include <sys/user.h>
-#endif
+#include "conformance/kit/machine.h"
 
 namespace utrace::kit {
 namespace {
@@ -80,36 +77,57 @@ CLAUSE_TEST(EXE_01, StopHoldsItAtTheEntry) {
   EXPECT_EQ(nanny().pid(), puppet.Call(kMarker));
 }
 
-#if defined(__x86_64__)
+namespace {
+
+// The general registers of a task, which can be changed by their positions.
+struct GeneralRegisters {
+  explicit GeneralRegisters(utrace_task* of) : task(of), bytes(ThisMachine().general_size) {
+    EXPECT_EQ(0, api().utrace_regset_get(task, 0, 0, bytes.size(), bytes.data()));
+  }
+  uint64_t Get(size_t position) const {
+    uint64_t value = 0;
+    memcpy(&value, &bytes[position], sizeof(value));
+    return value;
+  }
+  void Set(size_t position, uint64_t value) { memcpy(&bytes[position], &value, sizeof(value)); }
+  void Store() { EXPECT_EQ(0, api().utrace_regset_set(task, 0, 0, bytes.size(), bytes.data())); }
+
+  utrace_task* task;
+  std::vector<unsigned char> bytes;
+};
+
+}  // namespace
+
 CLAUSE_TEST(EXE_01, ItsRegistersCanBeChanged) {
   Needs("registers");
   Puppet& puppet = Spawn();
-  user_regs_struct seen = {};
+  const Machine& machine = ThisMachine();
+  std::optional<GeneralRegisters> seen;
   TestEngine engine("A");
   engine.On(What::kExec, [&](Report& report) -> uint32_t {
     // A loop that looks into memory which the new program does not have: it faults there.
-    user_regs_struct regs = {};
-    EXPECT_EQ(0, api().utrace_regset_get(report.task, 0, 0, sizeof(regs), &regs));
-    regs.rip = puppet.addresses().registers_spin;
-    regs.rbx = 0x1234567890abcdef;
-    regs.r15 = 4711;
-    regs.rdi = 42;
-    EXPECT_EQ(0, api().utrace_regset_set(report.task, 0, 0, sizeof(regs), &regs));
+    GeneralRegisters regs(report.task);
+    regs.Set(machine.pc, puppet.addresses().registers_spin);
+    regs.Set(machine.general[1], 0x1234567890abcdef);
+    regs.Set(machine.general[14], 4711);
+    regs.Set(machine.general[machine.first_argument], 42);
+    regs.Store();
     return UTRACE_RESUME;
   });
   engine.On(What::kSignal, [&](Report& report) -> uint32_t {
-    EXPECT_EQ(0, api().utrace_regset_get(report.task, 0, 0, sizeof(seen), &seen));
+    seen.emplace(report.task);
     return PassThrough(report);
   });
   ASSERT_EQ(0, engine.AttachTid(puppet.tid()));
   ASSERT_EQ(0, engine.SetEvents(UTRACE_EVENT(EXEC) | UTRACE_EVENT(SIGNAL_CORE)));
   puppet.BeginExec();
   EXPECT_EQ(SIGSEGV, nanny().Wait(puppet.pid()).status & 0x7f);
-  EXPECT_LE(puppet.addresses().registers_spin, seen.rip);
-  EXPECT_GT(puppet.addresses().registers_spin_end, seen.rip);
-  EXPECT_EQ(0x1234567890abcdefU, seen.rbx);
-  EXPECT_EQ(4711U, seen.r15);
-  EXPECT_EQ(42U, seen.rdi);
+  ASSERT_TRUE(seen);
+  EXPECT_LE(puppet.addresses().registers_spin, seen->Get(machine.pc));
+  EXPECT_GT(puppet.addresses().registers_spin_end, seen->Get(machine.pc));
+  EXPECT_EQ(0x1234567890abcdefU, seen->Get(machine.general[1]));
+  EXPECT_EQ(4711U, seen->Get(machine.general[14]));
+  EXPECT_EQ(42U, seen->Get(machine.general[machine.first_argument]));
 }
 
 CLAUSE_TEST(EXE_01, ItsWholeRegisterSetCanBeChanged) {
@@ -118,12 +136,12 @@ CLAUSE_TEST(EXE_01, ItsWholeRegisterSetCanBeChanged) {
   TestEngine engine("A");
   engine.On(What::kExec, [&](Report& report) -> uint32_t {
     // The new program begins with exit_group(42).
-    user_regs_struct regs = {};
-    EXPECT_EQ(0, api().utrace_regset_get(report.task, 0, 0, sizeof(regs), &regs));
-    regs.rip = puppet.addresses().registers_syscall;
-    regs.rax = SYS_exit_group;
-    regs.rdi = 42;
-    EXPECT_EQ(0, api().utrace_regset_set(report.task, 0, 0, sizeof(regs), &regs));
+    const Machine& machine = ThisMachine();
+    GeneralRegisters regs(report.task);
+    regs.Set(machine.pc, puppet.addresses().registers_syscall);
+    regs.Set(machine.general[machine.call_number], SYS_exit_group);
+    regs.Set(machine.general[machine.first_argument], 42);
+    regs.Store();
     return UTRACE_RESUME;
   });
   ASSERT_EQ(0, engine.AttachTid(puppet.tid()));
@@ -133,7 +151,6 @@ CLAUSE_TEST(EXE_01, ItsWholeRegisterSetCanBeChanged) {
   EXPECT_EQ(puppet.pid(), wait.result);
   EXPECT_EQ(42 << 8, wait.status);
 }
-#endif
 
 // ---- EXE-02 ------------------------------------------------------------------------------------
 

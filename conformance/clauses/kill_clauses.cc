@@ -2,10 +2,7 @@
 #include <atomic>
 
 #include "conformance/clauses/birth_scenes.h"
-
-#if defined(__x86_64__)
-#include <sys/user.h>
-#endif
+#include "conformance/kit/machine.h"
 
 namespace utrace::kit {
 namespace {
@@ -292,7 +289,6 @@ CLAUSE_TEST(KIL_04, AfterAStopInASystemCallNoExitIsReported) {
 
 // ---- KIL-05 ------------------------------------------------------------------------------------
 
-#if defined(__x86_64__)
 CLAUSE_TEST(KIL_05, EditsAfterTheKillReachNothingOrFail) {
   Puppet& puppet = Spawn();
   TestEngine engine("A");
@@ -302,12 +298,13 @@ CLAUSE_TEST(KIL_05, EditsAfterTheKillReachNothingOrFail) {
   engine.StopAndWait();
   utrace_examiner examiner = {};
   ASSERT_EQ(0, engine.Prepare(&examiner));
-  user_regs_struct regs = {};
-  ASSERT_EQ(0, api().utrace_regset_get(engine.task(), 0, 0, sizeof(regs), &regs));
+  std::vector<unsigned char> regs(ThisMachine().general_size);
+  ASSERT_EQ(0, api().utrace_regset_get(engine.task(), 0, 0, regs.size(), regs.data()));
   const uint64_t spins = puppet.SpinCount();
   puppet.Kill(SIGKILL);
   engine.AwaitEnded(What::kDeath);
-  ExpectOneOf(api().utrace_regset_set(engine.task(), 0, 0, sizeof(regs), &regs), {-ESRCH, -EINVAL});
+  ExpectOneOf(api().utrace_regset_set(engine.task(), 0, 0, regs.size(), regs.data()),
+              {-ESRCH, -EINVAL});
   uint64_t pc = 0x1234;
   ExpectOneOf(api().utrace_get_pc(engine.task(), &pc), {-ESRCH, -EINVAL});
   EXPECT_EQ(0x1234U, pc);
@@ -325,8 +322,8 @@ CLAUSE_TEST(KIL_05, WhileEditsGoOn) {
     engine.StopAndWait();
     utrace_examiner examiner = {};
     ASSERT_EQ(0, engine.Prepare(&examiner));
-    user_regs_struct regs = {};
-    ASSERT_EQ(0, api().utrace_regset_get(engine.task(), 0, 0, sizeof(regs), &regs));
+    std::vector<unsigned char> regs(ThisMachine().general_size);
+    ASSERT_EQ(0, api().utrace_regset_get(engine.task(), 0, 0, regs.size(), regs.data()));
     const uint64_t spins = puppet.SpinCount();
     Thread killer([&] {
       for (int i = 0; i < round % 8; ++i) Yield();
@@ -334,7 +331,7 @@ CLAUSE_TEST(KIL_05, WhileEditsGoOn) {
     });
     int result = 0;
     for (int edit = 0; edit < 100000 && result == 0; ++edit) {
-      result = api().utrace_regset_set(engine.task(), 0, 0, sizeof(regs), &regs);
+      result = api().utrace_regset_set(engine.task(), 0, 0, regs.size(), regs.data());
     }
     killer.Join();
     ExpectOneOf(result, {-ESRCH, -EINVAL});
@@ -355,15 +352,15 @@ CLAUSE_TEST(EXM_07, NotZeroAfterAnEditFoundTheTaskKilled) {
     engine.StopAndWait();
     utrace_examiner examiner = {};
     ASSERT_EQ(0, engine.Prepare(&examiner));
-    user_regs_struct regs = {};
-    ASSERT_EQ(0, api().utrace_regset_get(engine.task(), 0, 0, sizeof(regs), &regs));
+    std::vector<unsigned char> regs(ThisMachine().general_size);
+    ASSERT_EQ(0, api().utrace_regset_get(engine.task(), 0, 0, regs.size(), regs.data()));
     Thread killer([&] {
       for (int i = 0; i < round % 8; ++i) Yield();
       puppet.Kill(SIGKILL);
     });
     int result = 0;
     for (int edit = 0; edit < 100000 && result == 0; ++edit) {
-      result = api().utrace_regset_set(engine.task(), 0, 0, sizeof(regs), &regs);
+      result = api().utrace_regset_set(engine.task(), 0, 0, regs.size(), regs.data());
     }
     const int finished = engine.Finish(&examiner);
     killer.Join();
@@ -372,7 +369,6 @@ CLAUSE_TEST(EXM_07, NotZeroAfterAnEditFoundTheTaskKilled) {
     nanny().Wait(puppet.pid());
   }
 }
-#endif
 
 // ---- KIL-06 ------------------------------------------------------------------------------------
 

@@ -1,15 +1,13 @@
 // REG-*: the machine state of a task as register sets.
 #include <elf.h>
 
+#include <algorithm>
 #include <climits>
 #include <cstring>
 #include <vector>
 
 #include "conformance/clauses/birth_scenes.h"
-
-#if defined(__x86_64__)
-#include <sys/user.h>
-#endif
+#include "conformance/kit/machine.h"
 
 namespace utrace::kit {
 namespace {
@@ -50,6 +48,13 @@ int FindSet(utrace_task* task, uint32_t note_type) {
   return -1;
 }
 
+// The eight bytes at a position of the general registers.
+uint64_t ReadGeneral(utrace_task* task, size_t position) {
+  uint64_t value = 0;
+  EXPECT_EQ(0, api().utrace_regset_get(task, 0, position, sizeof(value), &value));
+  return value;
+}
+
 size_t SetSize(const utrace_regset& set) { return size_t{set.slots} * set.slot_size; }
 
 }  // namespace
@@ -61,11 +66,7 @@ CLAUSE_TEST(REG_01, TheViewDescribesItsSets) {
   TaskRef task = Task(puppet);
   const utrace_regset_view& view = View(task);
   EXPECT_NE(nullptr, view.name);
-#if defined(__x86_64__)
-  EXPECT_EQ(EM_X86_64, view.elf_machine);
-#elif defined(__aarch64__)
-  EXPECT_EQ(EM_AARCH64, view.elf_machine);
-#endif
+  EXPECT_EQ(ThisMachine().elf_machine, view.elf_machine);
   ASSERT_LE(2U, view.count);
   EXPECT_EQ(static_cast<uint32_t>(NT_PRSTATUS), view.sets[0].note_type);
   for (uint32_t i = 0; i < view.count; ++i) {
@@ -140,18 +141,8 @@ CLAUSE_TEST(REG_01, PositionsThatAreNone) {
 CLAUSE_TEST(REG_02, TheSetsThatThereMustBe) {
   HeldSpinner held(Spawn());
   utrace_task* task = held.engine.task();
-  const std::vector<uint32_t> wanted = {
-    NT_PRSTATUS,
-    NT_PRFPREG,
-#if defined(__x86_64__)
-    NT_X86_XSTATE,
-#elif defined(__aarch64__)
-    NT_ARM_TLS,
-    NT_ARM_HW_BREAK,
-    NT_ARM_HW_WATCH,
-    NT_ARM_SYSTEM_CALL,
-#endif
-  };
+  std::vector<uint32_t> wanted = ThisMachine().further_sets;
+  wanted.insert(wanted.begin(), {NT_PRSTATUS, NT_PRFPREG});
   for (const uint32_t note_type : wanted) {
     SCOPED_TRACE(note_type);
     const int index = FindSet(task, note_type);
@@ -174,12 +165,8 @@ CLAUSE_TEST(REG_02, ProgramCounterAndStackPointer) {
   uint64_t sp = 0;
   EXPECT_EQ(0, api().utrace_get_pc(task, &pc));
   EXPECT_EQ(0, api().utrace_get_sp(task, &sp));
-#if defined(__x86_64__)
-  user_regs_struct regs = {};
-  ASSERT_EQ(0, api().utrace_regset_get(task, 0, 0, sizeof(regs), &regs));
-  EXPECT_EQ(regs.rip, pc);
-  EXPECT_EQ(regs.rsp, sp);
-#endif
+  EXPECT_EQ(ReadGeneral(task, ThisMachine().pc), pc);
+  EXPECT_EQ(ReadGeneral(task, ThisMachine().sp), sp);
   utrace_current_syscall call = {};
   ASSERT_EQ(0, api().utrace_task_current_syscall(task, &call));
   EXPECT_EQ(pc, call.pc);
@@ -187,8 +174,6 @@ CLAUSE_TEST(REG_02, ProgramCounterAndStackPointer) {
 }
 
 // ---- REG-03 ------------------------------------------------------------------------------------
-
-#if defined(__x86_64__)
 
 namespace {
 
@@ -201,7 +186,8 @@ RegisterImage Distinct() {
 
 void ExpectImage(const RegisterImage& expected, const RegisterImage& seen, bool call) {
   for (int i = 0; i < 15; ++i) {
-    if (call && (i == puppet::kRcx || i == puppet::kR11)) continue;
+    const std::vector<int>& lost = ThisMachine().lost_in_calls;
+    if (call && std::find(lost.begin(), lost.end(), i) != lost.end()) continue;
     EXPECT_EQ(expected.general[i], seen.general[i]) << "general register " << i;
   }
   for (int i = 0; i < 16; ++i) {
@@ -226,18 +212,14 @@ CLAUSE_TEST(REG_03, WhatIsReadIsWhatTheTaskHas) {
     EXPECT_EQ(0, engine.Control(UTRACE_RESUME));
     return false;
   }));
-  user_regs_struct regs = {};
-  ASSERT_EQ(0, api().utrace_regset_get(engine.task(), 0, 0, sizeof(regs), &regs));
-  EXPECT_EQ(image.general[puppet::kRbx], regs.rbx);
-  EXPECT_EQ(image.general[puppet::kRbp], regs.rbp);
-  EXPECT_EQ(image.general[puppet::kR12], regs.r12);
-  EXPECT_EQ(image.general[puppet::kR15], regs.r15);
-  EXPECT_EQ(image.general[puppet::kRsi], regs.rsi);
-  user_fpregs_struct fp = {};
+  for (int i = 0; i < 15; ++i) {
+    EXPECT_EQ(image.general[i], ReadGeneral(engine.task(), ThisMachine().general[i])) << i;
+  }
+  std::vector<unsigned char> fp(ThisMachine().vectors_size);
   const int index = FindSet(engine.task(), NT_PRFPREG);
-  ASSERT_EQ(
-      0, api().utrace_regset_get(engine.task(), static_cast<uint32_t>(index), 0, sizeof(fp), &fp));
-  EXPECT_EQ(0, memcmp(image.vector, fp.xmm_space, sizeof(image.vector)));
+  ASSERT_EQ(0, api().utrace_regset_get(engine.task(), static_cast<uint32_t>(index), 0, fp.size(),
+                                       fp.data()));
+  EXPECT_EQ(0, memcmp(image.vector, &fp[ThisMachine().vectors], sizeof(image.vector)));
   EXPECT_EQ(0, engine.Control(UTRACE_RESUME));
   puppet.ReleaseRegisters();
   ExpectImage(image, puppet.FinishRegisters(), false);
@@ -262,28 +244,27 @@ CLAUSE_TEST(REG_03, WhatIsWrittenIsWhatItRunsWithAndNothingElseChanges) {
     }));
     utrace_task* task = engine.task();
     const uint64_t value = 0xfeedfacecafebeef;
-    image.general[puppet::kRbx] = value;
-    image.general[puppet::kR13] = value;
+    const int changed[] = {1, 12};
+    for (const int i : changed) image.general[i] = value;
+    memset(image.vector[3], 0x99, 16);
     const auto fp_index = static_cast<uint32_t>(FindSet(task, NT_PRFPREG));
-    user_fpregs_struct fp = {};
-    ASSERT_EQ(0, api().utrace_regset_get(task, fp_index, 0, sizeof(fp), &fp));
+    const size_t vectors = ThisMachine().vectors;
     if (whole) {
-      user_regs_struct regs = {};
-      ASSERT_EQ(0, api().utrace_regset_get(task, 0, 0, sizeof(regs), &regs));
-      regs.rbx = value;
-      regs.r13 = value;
-      ASSERT_EQ(0, api().utrace_regset_set(task, 0, 0, sizeof(regs), &regs));
-      memset(image.vector[3], 0x99, 16);
-      memcpy(fp.xmm_space, image.vector, sizeof(image.vector));
-      ASSERT_EQ(0, api().utrace_regset_set(task, fp_index, 0, sizeof(fp), &fp));
+      std::vector<unsigned char> regs(ThisMachine().general_size);
+      ASSERT_EQ(0, api().utrace_regset_get(task, 0, 0, regs.size(), regs.data()));
+      for (const int i : changed) memcpy(&regs[ThisMachine().general[i]], &value, sizeof(value));
+      ASSERT_EQ(0, api().utrace_regset_set(task, 0, 0, regs.size(), regs.data()));
+      std::vector<unsigned char> fp(ThisMachine().vectors_size);
+      ASSERT_EQ(0, api().utrace_regset_get(task, fp_index, 0, fp.size(), fp.data()));
+      memcpy(&fp[vectors], image.vector, sizeof(image.vector));
+      ASSERT_EQ(0, api().utrace_regset_set(task, fp_index, 0, fp.size(), fp.data()));
     } else {
-      const size_t rbx = offsetof(user_regs_struct, rbx);
-      const size_t r13 = offsetof(user_regs_struct, r13);
-      ASSERT_EQ(0, api().utrace_regset_set(task, 0, rbx, sizeof(value), &value));
-      ASSERT_EQ(0, api().utrace_regset_set(task, 0, r13, sizeof(value), &value));
-      const size_t xmm3 = offsetof(user_fpregs_struct, xmm_space) + size_t{3} * 16;
-      memset(image.vector[3], 0x99, 16);
-      ASSERT_EQ(0, api().utrace_regset_set(task, fp_index, xmm3, 16, image.vector[3]));
+      for (const int i : changed) {
+        ASSERT_EQ(
+            0, api().utrace_regset_set(task, 0, ThisMachine().general[i], sizeof(value), &value));
+      }
+      ASSERT_EQ(0, api().utrace_regset_set(task, fp_index, vectors + size_t{3} * 16, 16,
+                                           image.vector[3]));
     }
     EXPECT_EQ(0, engine.Control(UTRACE_RESUME));
     puppet.ReleaseRegisters();
@@ -299,19 +280,19 @@ CLAUSE_TEST(REG_03, AtASystemCall) {
     TestEngine engine("A");
     engine.On(what, [&](Report& report) -> uint32_t {
       if (IsMarker(report)) {
-        const size_t r14 = offsetof(user_regs_struct, r14);
-        EXPECT_EQ(0, api().utrace_regset_set(report.task, 0, r14, sizeof(value), &value));
+        const size_t position = ThisMachine().general[ThisMachine().kept];
+        EXPECT_EQ(0, api().utrace_regset_set(report.task, 0, position, sizeof(value), &value));
       }
       return PassThrough(report);
     });
     ASSERT_EQ(0, engine.AttachTid(puppet.tid()));
     ASSERT_EQ(0, engine.SetEvents(UTRACE_EVENT_SYSCALL));
     RegisterImage image = Distinct();
-    image.general[puppet::kRax] = kMarker;
+    image.general[ThisMachine().call_number] = kMarker;
     puppet.BeginRegistersSyscall(image);
     const RegisterImage seen = puppet.FinishRegisters();
-    image.general[puppet::kRax] = static_cast<uint64_t>(nanny().pid());
-    image.general[puppet::kR14] = value;
+    image.general[ThisMachine().call_result] = static_cast<uint64_t>(nanny().pid());
+    image.general[ThisMachine().kept] = value;
     ExpectImage(image, seen, true);
   }
 }
@@ -322,14 +303,12 @@ CLAUSE_TEST(REG_03, TracingAloneChangesNothing) {
   ASSERT_EQ(0, engine.AttachTid(puppet.tid()));
   ASSERT_EQ(0, engine.SetEvents(UTRACE_EVENT_ALL));
   RegisterImage image = Distinct();
-  image.general[puppet::kRax] = kMarker;
+  image.general[ThisMachine().call_number] = kMarker;
   puppet.BeginRegistersSyscall(image);
   const RegisterImage seen = puppet.FinishRegisters();
-  image.general[puppet::kRax] = static_cast<uint64_t>(nanny().pid());
+  image.general[ThisMachine().call_result] = static_cast<uint64_t>(nanny().pid());
   ExpectImage(image, seen, true);
 }
-
-#endif
 
 CLAUSE_TEST(REG_03, AWrittenProgramCounterIsWhereItGoesOn) {
   Puppet& puppet = Spawn();

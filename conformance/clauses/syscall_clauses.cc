@@ -277,11 +277,11 @@ CLAUSE_TEST(SYS_03, AForkAbortedMakesNoChild) {
   Puppet& puppet = Spawn();
   TestEngine engine("A");
   engine.On(What::kSyscallEntry, [](Report& report) -> uint32_t {
-    return report.syscall == SYS_fork ? Answer(UTRACE_SYSCALL_ABORT, UTRACE_RESUME)
-                                      : PassThrough(report);
+    return report.syscall == ForkNumber() ? Answer(UTRACE_SYSCALL_ABORT, UTRACE_RESUME)
+                                          : PassThrough(report);
   });
   AttachWith(engine, puppet, UTRACE_EVENT(SYSCALL_ENTRY) | UTRACE_EVENT(CLONE));
-  EXPECT_EQ(-ENOSYS, puppet.Call(SYS_fork));
+  EXPECT_EQ(-ENOSYS, puppet.Call(ForkNumber(), SIGCHLD));
   EXPECT_EQ(0, engine.Count(What::kClone));
   EXPECT_EQ(-ECHILD, puppet.Call(SYS_wait4, -1, 0, WNOHANG, 0));
 }

@@ -88,11 +88,11 @@ CLAUSE_TEST(SYS_03, ABlockingCallAbortedDoesNotBlock) {
   Puppet& puppet = Spawn();
   TestEngine engine("A");
   engine.On(What::kSyscallEntry, [](Report& report) -> uint32_t {
-    return report.syscall == SYS_pause ? Answer(UTRACE_SYSCALL_ABORT, UTRACE_RESUME)
-                                       : PassThrough(report);
+    return report.syscall == PauseNumber() ? Answer(UTRACE_SYSCALL_ABORT, UTRACE_RESUME)
+                                           : PassThrough(report);
   });
   AttachWith(engine, puppet, kEntry);
-  EXPECT_EQ(-ENOSYS, puppet.Call(SYS_pause));
+  EXPECT_EQ(-ENOSYS, puppet.Call(PauseNumber()));
 }
 
 // Signals wait until the call that the task is held at has been attempted.
@@ -131,7 +131,7 @@ CLAUSE_TEST(SYS_05, StoppedAtForkThereIsNoChildYet) {
   Puppet& puppet = Spawn();
   TestEngine engine("A");
   engine.On(What::kSyscallEntry, [](Report& report) -> uint32_t {
-    const bool fork = report.syscall == SYS_fork || report.syscall == SYS_clone;
+    const bool fork = report.syscall == ForkNumber();
     return fork ? WithResume(report, UTRACE_STOP) : PassThrough(report);
   });
   AttachWith(engine, puppet, kEntry | UTRACE_EVENT(CLONE));

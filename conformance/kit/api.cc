@@ -11,16 +11,10 @@
 #include <fstream>
 #include <string_view>
 
+#include "conformance/kit/machine.h"
+
 namespace utrace::kit {
 namespace {
-
-#if defined(__x86_64__)
-constexpr unsigned kOurMachine = EM_X86_64;
-#elif defined(__aarch64__)
-constexpr unsigned kOurMachine = EM_AARCH64;
-#else
-#error "name this machine's ELF number"
-#endif
 
 std::optional<Api>& Loaded() {
   static auto* loaded = new std::optional<Api>;
@@ -76,11 +70,11 @@ LoadResult CheckFile(const std::string& path) {
   }
   const bool big = header[EI_DATA] == ELFDATA2MSB;
   const unsigned machine = big ? header[18] * 256U + header[19] : header[19] * 256U + header[18];
-  if (header[EI_CLASS] != ELFCLASS64 || big || machine != kOurMachine) {
+  if (header[EI_CLASS] != ELFCLASS64 || big || machine != ThisMachine().elf_machine) {
     return Fail(LoadError::kWrongArchitecture,
                 path + ": built for " + MachineName(machine) + " (" + ClassName(header[EI_CLASS]) +
                     (big ? ", big-endian" : "") + "); this suite needs an object for " +
-                    MachineName(kOurMachine) + " (64-bit)");
+                    MachineName(ThisMachine().elf_machine) + " (64-bit)");
   }
   return {};
 }

@@ -9,6 +9,8 @@
 #include <fstream>
 #include <string>
 
+#include "conformance/kit/machine.h"
+
 namespace utrace::kit {
 namespace {
 
@@ -67,11 +69,7 @@ TEST(LoadApi, WrongArchitecture) {
 }
 
 TEST(LoadApi, TruncatedObject) {
-#if defined(__x86_64__)
-  const TemporaryFile cut(Header(ELFCLASS64, EM_X86_64));
-#else
-  const TemporaryFile cut(Header(ELFCLASS64, EM_AARCH64));
-#endif
+  const TemporaryFile cut(Header(ELFCLASS64, ThisMachine().elf_machine));
   ExpectError(cut.path(), LoadError::kDlopen, cut.path());
 }
 

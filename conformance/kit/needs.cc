@@ -4,6 +4,8 @@
 #include <signal.h>
 #include <sys/syscall.h>
 
+#include "arch/absent_calls.h"
+
 namespace utrace::kit {
 namespace {
 

@@ -14,6 +14,7 @@
 
 #include <algorithm>
 
+#include "arch/absent_calls.h"
 #include "conformance/kit/needs.h"
 #include "conformance/kit/puppet_host.h"
 #include "conformance/kit/target.h"
@@ -167,8 +168,22 @@ long TimedOutResult(Timed call) {
   return call == Timed::kFutexWait || call == Timed::kFutexWaitBitset ? -ETIMEDOUT : 0;
 }
 
+namespace {
+
+// Not every machine has all of the calls that do the same.
+Timed OnThisMachine(Timed call) {
+  if (call == Timed::kPoll && SYS_poll < 0) return Timed::kPpoll;
+  if (call == Timed::kSelect && SYS_select < 0) return Timed::kPselect;
+  return call;
+}
+
+}  // namespace
+
+long ForkNumber() { return SYS_fork > 0 ? SYS_fork : SYS_clone; }
+long PauseNumber() { return SYS_pause > 0 ? SYS_pause : SYS_ppoll; }
+
 long TimedNumber(Timed call) {
-  switch (call) {
+  switch (OnThisMachine(call)) {
     case Timed::kNanosleep:
       return SYS_nanosleep;
     case Timed::kClockNanosleep:
@@ -183,19 +198,20 @@ long TimedNumber(Timed call) {
     case Timed::kPselect:
       return SYS_pselect6;
     case Timed::kEpollWait:
-      return SYS_epoll_wait;
+      return SYS_epoll_wait > 0 ? SYS_epoll_wait : SYS_epoll_pwait;
     case Timed::kFutexWait:
     case Timed::kFutexWaitBitset:
       return SYS_futex;
     case Timed::kRead:
       return SYS_read;
     case Timed::kPause:
-      return SYS_pause;
+      return PauseNumber();
   }
   return -1;
 }
 
-void PuppetThread::BeginTimed(Timed call, std::chrono::milliseconds timeout) {
+void PuppetThread::BeginTimed(Timed wanted, std::chrono::milliseconds timeout) {
+  const Timed call = OnThisMachine(wanted);
   const auto nanoseconds = std::chrono::nanoseconds(timeout).count();
   timed_ = call;
   // Scratch memory: the timeout, then what is left, then room for results.
@@ -298,7 +314,7 @@ PuppetThread& PuppetThread::SpawnThread() {
 
 Puppet& PuppetThread::BeginFork() {
   PuppetThread* child = NewChild("fork", true);
-  Send(UTRACE_TARGET_SPAWN, SYS_fork, 0, 0, 0, 0, 0, child->slot_);
+  Send(UTRACE_TARGET_SPAWN, ForkNumber(), SIGCHLD, 0, 0, 0, 0, child->slot_);
   return static_cast<Puppet&>(*child);
 }
 
@@ -312,7 +328,8 @@ Puppet& PuppetThread::Fork() {
 
 Puppet& PuppetThread::BeginVfork() {
   PuppetThread* child = NewChild("vfork", true);
-  Send(UTRACE_TARGET_SPAWN, SYS_vfork, 0, 0, 0, 0, 0, child->slot_);
+  const long nr = SYS_vfork > 0 ? SYS_vfork : SYS_clone;
+  Send(UTRACE_TARGET_SPAWN, nr, CLONE_VFORK | CLONE_VM | SIGCHLD, 0, 0, 0, 0, child->slot_);
   return static_cast<Puppet&>(*child);
 }
 

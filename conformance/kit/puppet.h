@@ -80,6 +80,9 @@ struct TimedResult {
 long TimedOutResult(Timed call);
 // The number of the system call that `call` makes.
 long TimedNumber(Timed call);
+// Of fork (with SIGCHLD as its argument) and of pause, or of calls that do the same where a machine has none.
+long ForkNumber();
+long PauseNumber();
 
 struct ContextSwitches {
   long voluntary = 0;

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "conformance/kit/machine.h"
 #include "conformance/kit/needs.h"
 #include "conformance/kit/puppet.h"
 #include "conformance/kit/puppet_host.h"
@@ -144,7 +145,7 @@ void PuppetThread::ReleaseRegisters() {
 void PuppetThread::BeginRegistersSyscall(const RegisterImage& image) {
   *host().Registers().in = image;
   Send(UTRACE_TARGET_REGISTERS_SYSCALL);
-  last_nr_ = static_cast<long>(image.general[puppet::kRax]);
+  last_nr_ = static_cast<long>(image.general[ThisMachine().call_number]);
 }
 
 RegisterImage PuppetThread::FinishRegisters() {

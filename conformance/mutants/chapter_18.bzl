@@ -37,8 +37,8 @@ CHAPTER_18 = [
         name = "block_step_runs_on",
         wrong = "BLOCKSTEP does not stop at all",
         file = "core/linux/stops.cc",
-        find = "  Resume(step == Step::kBlock ? static_cast<int>(PTRACE_SINGLEBLOCK)",
-        replace = "  Resume(step == Step::kBlock ? static_cast<int>(PTRACE_CONT)",
+        find = "  Resume(step == Step::kBlock ? kSingleBlock :",
+        replace = "  Resume(step == Step::kBlock ? PTRACE_CONT + 0 * kSingleBlock :",
     ),
     mutant(
         clause = "STP-04",

@@ -133,8 +133,8 @@ CHAPTER_19 = [
         name = "untraced_tasks_have_no_call",
         wrong = "the call of a task that nobody traces is not told",
         file = "core/linux/registers.cc",
-        find = "  if (!text) return Exists() ? -EPERM : -ESRCH;",
-        replace = "  if (!text || !lane_.load()) return Exists() ? -EPERM : -ESRCH;",
+        find = "  const int status = ReadCurrentSyscall(tid(), call);",
+        replace = "  const int status = lane_.load() == nullptr ? -ENOENT : ReadCurrentSyscall(tid(), call);",
     ),
     mutant(
         clause = "STA-01",

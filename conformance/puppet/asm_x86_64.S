@@ -1,5 +1,5 @@
-// What the puppet cannot say in C++: its entry, system calls after which a child has another stack,
-// and instructions whose addresses and registers the kit knows.
+// What the puppet cannot say in C++: system calls, its entry, calls after which a child has another stack, and
+// instructions whose addresses and registers the kit knows.
 
 #include <sys/syscall.h>
 
@@ -21,6 +21,19 @@ _start:
         andq    $-16, %rsp
         call    PuppetMain
         hlt
+
+// long PuppetSys(long nr, long a0, ..., long a5)
+        .globl  PuppetSys
+PuppetSys:
+        movq    %rdi, %rax
+        movq    %rsi, %rdi
+        movq    %rdx, %rsi
+        movq    %rcx, %rdx
+        movq    %r8, %r10
+        movq    %r9, %r8
+        movq    8(%rsp), %r9
+        syscall
+        ret
 
 // void PuppetSwitchStack(long slot, void* stack_top): runs PuppetRunSlot(slot) there, for ever.
         .globl  PuppetSwitchStack

@@ -146,7 +146,7 @@ char* ChildrenPath(long tid, char* buffer) {
   if (parent < 0 || SpawnThread(kWaiterSlot) < 0) Exit(5);
   for (;;) {
     pollfd control = {kControl, POLLIN, 0};
-    const long ready = Sys(SYS_poll, Word(&control), 1, -1);
+    const long ready = Sys(SYS_ppoll, Word(&control), 1);
     // Nothing is ever sent: readable means end of file.
     if (ready > 0) EndAll(parent);
     if (ready < 0 && ready != -EINTR) EndAll(parent);

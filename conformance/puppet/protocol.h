@@ -36,16 +36,13 @@ using Command = utrace_target_command;
 using Reply = utrace_target_reply;
 using SignalRecord = utrace_target_signal;
 
-// All that a program can load and look at again: on x86_64 the general registers in this order
-//   rax rbx rcx rdx rsi rdi rbp r8 r9 r10 r11 r12 r13 r14 r15
-// (rcx and r11 are lost in a system call), then rflags (read only), then xmm0 to xmm15.
+// All that a program can load and look at again: general registers, flags (read only), vectors. Which registers
+// these are, conformance/kit/machine.h tells.
 struct RegisterImage {
   uint64_t general[15];
   uint64_t flags;
   unsigned char vector[16][16];
 };
-inline constexpr int kRax = 0, kRbx = 1, kRcx = 2, kRdx = 3, kRsi = 4, kRdi = 5, kRbp = 6, kR8 = 7,
-                     kR9 = 8, kR10 = 9, kR11 = 10, kR12 = 11, kR13 = 12, kR14 = 13, kR15 = 14;
 
 inline constexpr int kSteps = UTRACE_TARGET_STEP_COUNT;
 // step[kStepSyscall] is a system call instruction (getuid).

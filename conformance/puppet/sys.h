@@ -10,22 +10,11 @@
 namespace utrace::puppet {
 
 // The raw result: a negative errno on failure.
-#if defined(__x86_64__)
+extern "C" long PuppetSys(long nr, long a0, long a1, long a2, long a3, long a4, long a5);
 inline long Sys(long nr, long a0 = 0, long a1 = 0, long a2 = 0, long a3 = 0, long a4 = 0,
                 long a5 = 0) {
-  long result;
-  register long r10 asm("r10") = a3;
-  register long r8 asm("r8") = a4;
-  register long r9 asm("r9") = a5;
-  asm volatile("syscall"
-               : "=a"(result)
-               : "a"(nr), "D"(a0), "S"(a1), "d"(a2), "r"(r10), "r"(r8), "r"(r9)
-               : "rcx", "r11", "memory");
-  return result;
+  return PuppetSys(nr, a0, a1, a2, a3, a4, a5);
 }
-#else
-#error "the puppet knows no system calls for this machine"
-#endif
 
 template <typename T>
 long Word(T* pointer) {

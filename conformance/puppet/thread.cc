@@ -10,10 +10,12 @@
 #include <time.h>
 #include <ucontext.h>
 
+#include "arch/this_machine.h"
+#include "conformance/puppet/machine.h"
 #include "conformance/puppet/protocol.h"
 #include "conformance/puppet/sys.h"
 
-// asm_x86_64.S.
+// asm_*.S.
 extern "C" {
 long PuppetSpawn(long nr, const long* arguments, void* stack_top, long slot);
 long PuppetSpawnExit(long nr, const long* arguments);
@@ -33,7 +35,7 @@ alignas(4096) const char PuppetReadOnly[4096] = "this page cannot be written by 
 namespace utrace::puppet {
 namespace {
 
-// asm_x86_64.S has these numbers.
+// asm_*.S has these numbers.
 static_assert(offsetof(Shared, registers_go) == 0);
 static_assert(offsetof(Shared, registers_in) == 16);
 static_assert(offsetof(Shared, registers_out) == 16 + 384);
@@ -78,8 +80,9 @@ long ThreadBurst(Slot* slot, long count) {
   // The kernel clears this word and wakes its futex when the thread is gone. It lies in the scratch
   // memory, which the thread, having no stack, does not need.
   auto* alive = reinterpret_cast<uint32_t*>(slot->common.scratch);
-  const long arguments[5] = {static_cast<long>(kThreadFlags | CLONE_CHILD_CLEARTID), 0,
-                             Word(&slot->common.scratch[64]), Word(alive), 0};
+  long arguments[5] = {static_cast<long>(kThreadFlags | CLONE_CHILD_CLEARTID), 0,
+                       Word(&slot->common.scratch[64]), 0, 0};
+  arguments[arch::kCloneChildTidArgument] = Word(alive);
   for (long i = 0; i < count; ++i) {
     __atomic_store_n(alive, 1, __ATOMIC_SEQ_CST);
     const long tid = PuppetSpawnExit(SYS_clone, arguments);
@@ -141,17 +144,14 @@ long AlternateStack(Slot* slot) {
 long Fault(int64_t kind, uint64_t address) {
   switch (kind) {
     case 0:
-      asm volatile("movb $1, (%0)" : : "r"(address) : "memory");
+      WriteByte(address);
       return 0;
     case 1:
-      asm volatile("ud2");
+      IllegalInstruction();
       return 0;
     case 2:
-      asm volatile("xorl %%edx, %%edx; movl $1, %%eax; xorl %%ecx, %%ecx; divl %%ecx"
-                   :
-                   :
-                   : "eax", "ecx", "edx");
-      return 0;
+      if (DivideByZero()) return 0;
+      return Sys(SYS_tgkill, Sys(SYS_getpid), Sys(SYS_gettid), SIGFPE);
     case 3: {
       const long fd = Sys(SYS_memfd_create, Word("empty"), 0);
       const long page = Sys(SYS_mmap, 0, 4096, PROT_READ, MAP_SHARED, fd, 0);
@@ -160,7 +160,7 @@ long Fault(int64_t kind, uint64_t address) {
       return 0;
     }
     case 4:
-      asm volatile("int3");
+      BreakpointTrap();
       return 0;
     case 5:
       return Sys(SYS_tgkill, Sys(SYS_getpid), Sys(SYS_gettid), SIGABRT);
@@ -238,7 +238,7 @@ long Execute(Slot* slot, const Command& command, Reply* reply) {
 // one, which ends the puppets that do not see it.
 [[noreturn]] void KitIsGone(const Slot* slot) {
   const int index = IndexOf(slot);
-  while (index == kParentSlot || index == kWaiterSlot) Sys(SYS_pause);
+  while (index == kParentSlot || index == kWaiterSlot) Sys(SYS_ppoll);
   for (;;) Sys(SYS_exit_group, 1);
 }
 
@@ -322,10 +322,7 @@ void PuppetHandler(int signo, siginfo_t* info, void* context) {
   record->sender = info->si_pid;
   record->value = info->si_value.sival_int;
   record->address = reinterpret_cast<uint64_t>(info->si_addr);
-  const greg_t* registers = user->uc_mcontext.gregs;
-  record->pc = static_cast<uint64_t>(registers[REG_RIP]);
-  record->sp = static_cast<uint64_t>(registers[REG_RSP]);
-  record->marker = static_cast<uint64_t>(registers[REG_R15]);
+  utrace::puppet::NoteInterrupted(context, record);
   record->handler_sp = here;
   record->mask = user->uc_sigmask.__val[0];
   const uint64_t alternate = reinterpret_cast<uint64_t>(slot->alternate_stack);

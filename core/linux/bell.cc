@@ -2,66 +2,19 @@
 
 #include <linux/futex.h>
 #include <sys/syscall.h>
-#include <ucontext.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
 
-// long utrace_bell_waitid(id_type, id, info, options, const uint32_t* rung): the raw result of
-// waitid, or -EINTR if *rung was or became nonzero before the call completed. Between the first two
-// labels nothing has completed yet.
-#if defined(__x86_64__)
-asm(R"(
-.text
-.p2align 4
-.type utrace_bell_waitid, @function
-utrace_bell_waitid:
-  movq %r8, %r9
-  xorl %r8d, %r8d
-  movq %rcx, %r10
-utrace_bell_begin:
-  cmpl $0, (%r9)
-  jne utrace_bell_rung
-  movl $247, %eax
-  syscall
-utrace_bell_end:
-  ret
-utrace_bell_rung:
-  movq $-4, %rax
-  ret
-.size utrace_bell_waitid, . - utrace_bell_waitid
-
-.type utrace_bell_restorer, @function
-utrace_bell_restorer:
-  movq $15, %rax
-  syscall
-.size utrace_bell_restorer, . - utrace_bell_restorer
-)");
-#else
-#error "bell.cc has no wait for this architecture yet"
-#endif
-
-extern "C" {
-long utrace_bell_waitid(int id_type, id_t id, siginfo_t* info, int options, const void* rung)
-    __attribute__((visibility("hidden")));
-extern const char utrace_bell_begin[] __attribute__((visibility("hidden")));
-extern const char utrace_bell_end[] __attribute__((visibility("hidden")));
-extern const char utrace_bell_rung[] __attribute__((visibility("hidden")));
-void utrace_bell_restorer() __attribute__((visibility("hidden")));
-}
+#include "arch/bell_wait.h"
 
 namespace utrace::linux_host {
 namespace {
 
 __attribute__((no_sanitize("thread", "address", "undefined"))) void OnRing(int, siginfo_t*,
                                                                            void* context) {
-  auto& pc = static_cast<ucontext_t*>(context)->uc_mcontext.gregs[REG_RIP];
-  // After the system call instruction the call has its result, which must not be thrown away.
-  if (pc >= reinterpret_cast<greg_t>(utrace_bell_begin) &&
-      pc < reinterpret_cast<greg_t>(utrace_bell_end)) {
-    pc = reinterpret_cast<greg_t>(utrace_bell_rung);
-  }
+  arch::TakeBackBellWait(context);
 }
 
 // The kernel's layout. Installed by the bare call: thread sanitizer would postpone a handler that it
@@ -75,9 +28,10 @@ struct KernelSigaction {
 
 bool InstallHandler() {
   constexpr unsigned long kSaRestorer = 0x04000000;
+  const auto restorer = arch::BellRestorer();
   // SA_RESTART: other calls of the thread, in callbacks, do not notice a ring.
-  const KernelSigaction action{OnRing, SA_SIGINFO | SA_RESTART | kSaRestorer, utrace_bell_restorer,
-                               ~0UL};
+  const KernelSigaction action{
+      OnRing, SA_SIGINFO | SA_RESTART | (restorer != nullptr ? kSaRestorer : 0), restorer, ~0UL};
   return syscall(SYS_rt_sigaction, Bell::Signal(), &action, nullptr, sizeof(action.mask)) == 0;
 }
 
@@ -101,7 +55,7 @@ void Bell::Ring() {
 
 int Bell::WaitId(int id_type, id_t id, siginfo_t* info, int options) {
   return static_cast<int>(words_.WaitUnlessRung([=](const Atomic<uint32_t>& rung) {
-    return utrace_bell_waitid(id_type, id, info, options, &rung);
+    return arch::BellWaitId(id_type, id, info, options, &rung);
   }));
 }
 

@@ -281,6 +281,10 @@ void LinuxTask::Interrupt() {
   if (interrupt_sent_ || newborn_) return;  // a trap is on its way
   // The interrupted call's age cannot be known afterwards.
   utrace_current_syscall call{};
+  if constexpr (arch::kRewindsEarly) {
+    interrupted_call_.reset();
+    if (CurrentSyscall(&call) == 0 && call.number >= 0) interrupted_call_ = call;
+  }
   if (argument_to_restore_) {
     // Made again by us, with the time that was left then: call_started_ stands.
   } else if (call_started_.reset(); CurrentSyscall(&call) == 0 && TimeoutArgument(call.number)) {

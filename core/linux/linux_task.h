@@ -24,6 +24,7 @@
 
 #include <sys/ptrace.h>
 
+#include <cerrno>
 #include <condition_variable>
 #include <csignal>
 #include <deque>
@@ -42,6 +43,12 @@
 #include "core/task.h"
 
 namespace utrace::linux_host {
+
+// Of a thread that stops for the calling one: all that arch::GeneralRegisters holds. False: errno says why.
+bool GetGeneralRegisters(pid_t tid, arch::GeneralRegisters* registers);
+bool SetGeneralRegisters(pid_t tid, const arch::GeneralRegisters& registers);
+// Of any thread: as utrace_task_current_syscall, but -ENOENT if the kernel does not tell.
+int ReadCurrentSyscall(pid_t tid, utrace_current_syscall* call);
 
 class LinuxTask final : public HostTask {
  public:
@@ -163,6 +170,8 @@ class LinuxTask final : public HostTask {
   void ApplyOptions();
   bool ReleaseIfIdle(int signal);
   bool RepairInterruptedCall();
+  bool TookCallBack();
+  void RememberInterruptedCall();
   bool FailedByInterrupt();
   unsigned long KernelOptions(unsigned long interest) const;
   unsigned long ToStopFor(unsigned long interest) const;
@@ -222,6 +231,7 @@ class LinuxTask final : public HostTask {
   // registers.cc
   int RequestError(int otherwise);
   int FetchRegisters();
+  void FetchCall();
   int StoreRegisters();
   int TransferMemory(uint64_t address, void* buffer, size_t size, bool write, ssize_t* done);
   std::optional<uint64_t> ReadU64(uint64_t address);
@@ -290,6 +300,12 @@ class LinuxTask final : public HostTask {
   size_t syscall_info_size_ = 0;
   bool registers_valid_ = false;
   arch::GeneralRegisters registers_{};
+  // Where arch::kCallsApart:
+  bool entering_ = false;                   // the present stop is before a call
+  std::optional<uint64_t> first_argument_;  // of the call that stopped at its entry
+  int64_t entry_result_ = -ENOSYS;          // for when it is aborted there
+  // Where arch::kRewindsEarly: the call in which the task slept when it was interrupted.
+  std::optional<utrace_current_syscall> interrupted_call_;
 
   std::mutex mutex_;
   std::condition_variable published_;

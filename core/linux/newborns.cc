@@ -1,5 +1,4 @@
 // Newborns whose stop is seen before their maker announces them; and those that nobody announces.
-#include <elf.h>
 #include <sched.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>
@@ -19,8 +18,7 @@ constexpr int kOwnTracees = __WALL | __WNOTHREAD;
 // The flags of the call that made thread `tid`, which has run no instruction yet: its registers are its maker's.
 std::optional<uint64_t> FlagsThatMade(pid_t tid) {
   arch::GeneralRegisters registers{};
-  iovec vector{&registers, sizeof(registers)};
-  if (ptrace(PTRACE_GETREGSET, tid, NT_PRSTATUS, &vector) != 0) return std::nullopt;
+  if (!GetGeneralRegisters(tid, &registers)) return std::nullopt;
   return arch::CloneFlags(registers, [tid](uint64_t address) -> std::optional<uint64_t> {
     uint64_t value = 0;
     const iovec here{&value, sizeof(value)};

@@ -29,6 +29,36 @@ int OnLane(Lane* lane, Work work) {
 
 }  // namespace
 
+bool GetGeneralRegisters(pid_t tid, arch::GeneralRegisters* registers) {
+  iovec vector{static_cast<user_regs_struct*>(registers), sizeof(user_regs_struct)};
+  if (ptrace(PTRACE_GETREGSET, tid, NT_PRSTATUS, &vector) != 0) return false;
+  if constexpr (arch::kCallsApart) {
+    vector = {&registers->call, sizeof(registers->call)};
+    if (ptrace(PTRACE_GETREGSET, tid, arch::kCallNumberNote, &vector) != 0) return false;
+    utrace_current_syscall call{};
+    registers->entering = false;
+    if (registers->call != -1 && ReadCurrentSyscall(tid, &call) == 0) {
+      registers->first_argument = call.arguments[0];
+    }
+  }
+  return true;
+}
+
+bool SetGeneralRegisters(pid_t tid, const arch::GeneralRegisters& registers) {
+  arch::GeneralRegisters image = registers;
+  if constexpr (arch::kCallsApart) {
+    // The kernel leaves the place of the result alone when there is no call any more.
+    if (image.entering && image.call == -1) arch::EndSyscallEntry(image);
+  }
+  iovec vector{static_cast<user_regs_struct*>(&image), sizeof(user_regs_struct)};
+  if (ptrace(PTRACE_SETREGSET, tid, NT_PRSTATUS, &vector) != 0) return false;
+  if constexpr (arch::kCallsApart) {
+    vector = {&image.call, sizeof(image.call)};
+    return ptrace(PTRACE_SETREGSET, tid, arch::kCallNumberNote, &vector) == 0;
+  }
+  return true;
+}
+
 // What a failed request says. A task that is out of its stop was killed, and who examines it is to
 // learn that from now on [EXM-07].
 int LinuxTask::RequestError(int otherwise) {
@@ -39,17 +69,35 @@ int LinuxTask::RequestError(int otherwise) {
 
 int LinuxTask::FetchRegisters() {
   if (registers_valid_) return 0;
-  iovec vector{&registers_, sizeof(registers_)};
-  if (ptrace(PTRACE_GETREGSET, tid(), NT_PRSTATUS, &vector) != 0) return RequestError(-ESRCH);
+  if (!GetGeneralRegisters(tid(), &registers_)) return RequestError(-ESRCH);
+  if constexpr (arch::kCallsApart) FetchCall();
   registers_valid_ = true;
   return 0;
+}
+
+// Of a call that stops at its entry all is known from then on. Of another one, the kernel tells the first
+// argument that its result has overwritten.
+void LinuxTask::FetchCall() {
+  if constexpr (arch::kCallsApart) {
+    registers_.entering = entering_;
+    if (entering_) {
+      if (!first_argument_) first_argument_ = arch::SyscallArgument(registers_, 0);
+      registers_.entry_result = entry_result_;
+    }
+    if (first_argument_) registers_.first_argument = *first_argument_;
+  }
 }
 
 // Written through: a task that was killed meanwhile refuses, and the caller learns it [KIL-05].
 int LinuxTask::StoreRegisters() {
   syscall_info_size_ = 0;
-  iovec vector{&registers_, sizeof(registers_)};
-  if (ptrace(PTRACE_SETREGSET, tid(), NT_PRSTATUS, &vector) == 0) return 0;
+  if constexpr (arch::kCallsApart) {
+    if (registers_.entering) {
+      first_argument_ = arch::SyscallArgument(registers_, 0);
+      entry_result_ = registers_.entry_result;
+    }
+  }
+  if (SetGeneralRegisters(tid(), registers_)) return 0;
   registers_valid_ = false;
   return RequestError(-EINVAL);
 }
@@ -173,8 +221,13 @@ int LinuxTask::RollBackSyscall() {
 }
 
 int LinuxTask::CurrentSyscall(utrace_current_syscall* call) {
-  const auto text = ReadSmallFile("/proc/" + std::to_string(tid()) + "/syscall");
-  if (!text) return Exists() ? -EPERM : -ESRCH;
+  const int status = ReadCurrentSyscall(tid(), call);
+  return status == -ENOENT ? (Exists() ? -EPERM : -ESRCH) : status;
+}
+
+int ReadCurrentSyscall(pid_t tid, utrace_current_syscall* call) {
+  const auto text = ReadSmallFile("/proc/" + std::to_string(tid) + "/syscall");
+  if (!text) return -ENOENT;
   if (text->rfind("running", 0) == 0) return -EAGAIN;
   *call = utrace_current_syscall{};
   uint64_t fields[8] = {};

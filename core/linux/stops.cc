@@ -14,6 +14,12 @@
 #include "core/signal_rules.h"
 
 namespace utrace::linux_host {
+namespace {
+
+// PTRACE_SINGLEBLOCK, which is not in the headers of machines without it.
+constexpr int kSingleBlock = 33;
+
+}  // namespace
 
 using Region = Lane::CallbackRegion;
 
@@ -118,6 +124,11 @@ void LinuxTask::AtSyscall() {
   if (size <= 0 && errno == ESRCH) return;  // killed
   if (known) syscall_info_size_ = static_cast<size_t>(size);
   const bool entry = known ? info.op == PTRACE_SYSCALL_INFO_ENTRY : !in_syscall_;
+  entering_ = entry;
+  if (entry) {
+    first_argument_.reset();
+    entry_result_ = -ENOSYS;
+  }
   if (entry) {
     in_syscall_ = true;
     interrupted_entry_ = stop_took_interrupt_;
@@ -136,6 +147,7 @@ void LinuxTask::AtSyscall() {
 
 // A filter wants this call to be seen: ours, or one of the program's own.
 void LinuxTask::AtFilter() {
+  entering_ = true;
   in_syscall_ = true;
   interrupted_entry_ |= stop_took_interrupt_;
   unsigned long cookie = 0;
@@ -305,10 +317,32 @@ bool LinuxTask::FailedByInterrupt() {
   return (coming & status->caught) == 0;
 }
 
+// Where the kernel takes a call back before it looks at signals: whether it did so. At a trap.
+bool LinuxTask::TookCallBack() {
+  // That it was about to make a call, and in none yet, comes to the same.
+  uint8_t code[arch::kMaxSyscallInstruction] = {};
+  ssize_t done = 0;
+  TransferMemory(arch::Pc(registers_), code, sizeof(code), false, &done);
+  return done > 0 && arch::IsSyscallInstruction({code, static_cast<size_t>(done)});
+}
+
+// There the kernel has forgotten the call as well; what it was, we saw when we interrupted it.
+void LinuxTask::RememberInterruptedCall() {
+  if constexpr (arch::kRewindsEarly) {
+    if (!interrupted_call_ || interrupted_call_->pc != arch::Pc(registers_)) return;
+    arch::SetSyscallNumber(registers_, interrupted_call_->number);
+    registers_.first_argument = interrupted_call_->arguments[0];
+  }
+}
+
 // Whether the trap hit a system call that goes on; puts right what the kernel would not restart.
 bool LinuxTask::RepairInterruptedCall() {
   if (FetchRegisters() != 0) return false;
   if (arch::IsRestartPending(registers_)) return true;
+  if constexpr (arch::kRewindsEarly) {
+    if (TookCallBack()) return true;
+    RememberInterruptedCall();
+  }
   if (!FailedByInterrupt()) return false;
   const long number = arch::SyscallNumber(registers_);
   const auto timeout = TimeoutArgument(number);
@@ -428,9 +462,7 @@ void LinuxTask::ResumeToUser(Step step) {
       return;
     }
   }
-  Resume(step == Step::kBlock ? static_cast<int>(PTRACE_SINGLEBLOCK)
-                              : static_cast<int>(PTRACE_SINGLESTEP),
-         resume_signal_);
+  Resume(step == Step::kBlock ? kSingleBlock : static_cast<int>(PTRACE_SINGLESTEP), resume_signal_);
 }
 
 void LinuxTask::Resume(int request, int signal) {
@@ -440,6 +472,8 @@ void LinuxTask::Resume(int request, int signal) {
   at_syscall_stop_ = false;
   place_ = Place::kRunning;
   registers_valid_ = false;
+  entering_ = false;
+  if (!in_syscall_ || request != PTRACE_SYSCALL) first_argument_.reset();
   resume_signal_ = 0;
   syscalls_stop_ = request == PTRACE_SYSCALL;
   if (!syscalls_stop_) entry_reported_ = false;

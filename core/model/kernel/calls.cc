@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "arch/absent_calls.h"
 #include "core/model/kernel/thread.h"
 #include "core/model/kernel/world.h"
 
@@ -134,8 +135,7 @@ std::optional<int64_t> Thread::Dispatch(long number) {
     case SYS_vfork:
       return Clone(kVforkFlags, 0, 0);
     case SYS_clone:
-      // Flags, stack, parent's tid, child's tid: as x86_64 orders them.
-      return Clone(Argument(0), Argument(2), Argument(3));
+      return Clone(Argument(0), Argument(2), Argument(arch::kCloneChildTidArgument));
     case SYS_clone3: {
       Clone3Arguments clone{};
       if (!process->memory->Load(Argument(0), &clone)) return -EFAULT;

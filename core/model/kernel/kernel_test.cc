@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <csignal>
 
+#include "arch/absent_calls.h"
 #include "core/model/kernel/world_testing.h"
 
 namespace utrace::model {

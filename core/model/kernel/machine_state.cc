@@ -2,7 +2,6 @@
 
 #include <elf.h>
 
-#include <cerrno>
 #include <cstring>
 
 namespace utrace::model {
@@ -16,7 +15,7 @@ MachineState::MachineState() {
 }
 
 uint8_t* MachineState::Bytes(uint32_t index) {
-  if (index == 0) return reinterpret_cast<uint8_t*>(&general);
+  if (index == 0) return reinterpret_cast<uint8_t*>(static_cast<user_regs_struct*>(&general));
   const utrace_regset_view& view = arch::View();
   // The extended state begins with the image of the floating point registers.
   if (view.sets[index].note_type == NT_PRFPREG) {
@@ -40,14 +39,7 @@ void MachineState::LoadCall(uint64_t site, long number, const uint64_t (&argumen
   arch::SetRemoteCall(general, site, number);
 }
 
-void MachineState::EnterCall() {
-  // SetRemoteCall and RollBackSyscall leave the number where x86_64 programs put it, in the result
-  // register.
-  const auto number = static_cast<long>(arch::SyscallResult(general));
-  arch::SetPc(general, arch::Pc(general) + arch::kMaxSyscallInstruction);
-  arch::SetSyscallNumber(general, number);
-  arch::SetSyscallResult(general, -ENOSYS);
-}
+void MachineState::EnterCall() { arch::BeginSyscall(general); }
 
 void MachineState::Reset(uint64_t entry, uint64_t stack) {
   *this = MachineState();
@@ -56,6 +48,6 @@ void MachineState::Reset(uint64_t entry, uint64_t stack) {
   LeaveCall();
 }
 
-void MachineState::SetSp(uint64_t sp) { general.rsp = sp; }
+void MachineState::SetSp(uint64_t sp) { arch::SetSp(general, sp); }
 
 }  // namespace utrace::model

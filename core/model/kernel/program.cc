@@ -272,7 +272,7 @@ void RecordSignal(Thread& thread, const siginfo_t& info, const MachineState& int
   record.pc = arch::Pc(interrupted.general);
   record.sp = arch::Sp(interrupted.general);
   record.handler_sp = arch::Sp(handler.general);
-  record.marker = interrupted.general.r15;
+  record.marker = arch::Marker(interrupted.general);
   record.mask = blocked_before;
   record.on_alternate_stack = record.handler_sp > kStackTop ? 1 : 0;
   if (info.si_signo > 0 && info.si_signo < UTRACE_TARGET_SIGNALS) {

@@ -9,6 +9,7 @@
 #include <ctime>
 #include <string>
 
+#include "arch/absent_calls.h"
 #include "core/model/kernel/calls.h"
 #include "core/model/kernel/thread.h"
 #include "core/model/kernel/world.h"

@@ -209,6 +209,7 @@ void Thread::SystemCall() {
   place_ = Place::kKernel;
   in_call_ = true;
   const bool run = ReportEntry();
+  arch::EndSyscallEntry(machine.general);
   if (run && !killed_) {
     const auto result = Dispatch(arch::SyscallNumber(machine.general));
     if (result) arch::SetSyscallResult(machine.general, *result);
