@@ -76,6 +76,36 @@ CLAUSE_TEST(STP_01, InAThreadThatIsNotTheLeader) {
   EXPECT_EQ(1, seen);
 }
 
+// A signal broke a call, and is ignored: the next instruction is the call, made again. It has its own entry and exit.
+CLAUSE_TEST(STP_06, FromASignalIntoTheCallThatItBroke) {
+  SkipIfDeclared("NO-SINGLESTEP");
+  Puppet& puppet = Spawn();
+  int traps = 0;
+  TestEngine engine("A");
+  engine.On(What::kSignal, [&](Report& report) -> uint32_t {
+    if (IsSignal(report, SIGUSR1)) return Answer(UTRACE_SIGNAL_IGN, UTRACE_SINGLESTEP);
+    if (!IsSignal(report, SIGTRAP)) return PassThrough(report);
+    ++traps;
+    return Answer(UTRACE_SIGNAL_IGN, UTRACE_RESUME);
+  });
+  AttachWith(engine, puppet, kEvents | UTRACE_EVENT_SYSCALL);
+  puppet.BeginRead();
+  puppet.AwaitBlocked();
+  puppet.Tgkill(SIGUSR1);
+  engine.AwaitLog("the entry of the call that is made again", [](const std::vector<Report>& log) {
+    int entries = 0;
+    for (const Report& report : log) {
+      entries += report.what == What::kSyscallEntry && report.syscall == SYS_read ? 1 : 0;
+    }
+    return entries == 2;
+  });
+  puppet.Feed();
+  EXPECT_EQ(1, puppet.Finish());
+  EXPECT_EQ(2, engine.CountSyscall(What::kSyscallEntry, SYS_read)) << Describe(engine.Log());
+  EXPECT_EQ(2, engine.CountSyscall(What::kSyscallExit, SYS_read)) << Describe(engine.Log());
+  EXPECT_EQ(1, traps);
+}
+
 // Through a whole handler and back.
 CLAUSE_TEST(STP_06, ThroughAHandlerAndOutOfIt) {
   SkipIfDeclared("NO-SINGLESTEP");

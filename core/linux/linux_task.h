@@ -166,6 +166,7 @@ class LinuxTask final : public HostTask {
   void Hold(Place place) { place_ = place; }
   void GoOnInKernel();
   void Resume(int request, int signal);
+  bool IsAtSyscallInstruction();
   void ResumeToUser(Step step);
   void ApplyOptions();
   bool ReleaseIfIdle(int signal);

@@ -438,9 +438,18 @@ void LinuxTask::ReturnToUser(Step unfinished) {
   }
 }
 
+// With the registers fetched.
+bool LinuxTask::IsAtSyscallInstruction() {
+  uint8_t code[arch::kMaxSyscallInstruction] = {};
+  ssize_t done = 0;
+  TransferMemory(arch::Pc(registers_), code, sizeof(code), false, &done);
+  return done > 0 && arch::IsSyscallInstruction({code, static_cast<size_t>(done)});
+}
+
 void LinuxTask::ResumeToUser(Step step) {
   ApplyOptions();
   step_ = step;
+  step_over_call_ = false;  // that of a resumption which another stop ended
   const bool syscalls = (interest_ & UTRACE_EVENT_SYSCALL) != 0;
   const bool to_unsent = step == Step::kNone && StepsToUnsent();
   if (to_unsent) {
@@ -451,11 +460,9 @@ void LinuxTask::ResumeToUser(Step step) {
     return;
   }
   if ((syscalls || to_unsent) && resume_signal_ == 0 && FetchRegisters() == 0) {
-    // A stepped system call instruction makes no system call stops: let it stop at those instead.
-    uint8_t code[arch::kMaxSyscallInstruction] = {};
-    ssize_t done = 0;
-    TransferMemory(arch::Pc(registers_), code, sizeof(code), false, &done);
-    if (done > 0 && arch::IsSyscallInstruction({code, static_cast<size_t>(done)})) {
+    // A stepped system call instruction makes no system call stops: let it stop at those instead. A call
+    // that a signal broke is made again first.
+    if (arch::IsRestartPending(registers_) || IsAtSyscallInstruction()) {
       step_over_call_ = !to_unsent;
       if (to_unsent) handler_expected_ = false;
       Resume(PTRACE_SYSCALL, 0);
