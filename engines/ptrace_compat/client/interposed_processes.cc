@@ -175,6 +175,16 @@ UTRACE_INTERPOSED long syscall(long number, ...) noexcept {
     default:
       break;
   }
+  // What becomes of them is the same; the C library's functions know what a tracee must not inherit.
+  if (number == SYS_execve) {
+    return execve(reinterpret_cast<const char*>(a[0]), reinterpret_cast<char* const*>(a[1]),
+                  reinterpret_cast<char* const*>(a[2]));
+  }
+  if (number == SYS_execveat) {
+    return execveat(static_cast<int>(a[0]), reinterpret_cast<const char*>(a[1]),
+                    reinterpret_cast<char* const*>(a[2]), reinterpret_cast<char* const*>(a[3]),
+                    static_cast<int>(a[4]));
+  }
   const long result = TheNative().syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
   switch (number) {
     case SYS_close:

@@ -32,6 +32,13 @@ struct Words {
 
 Words g_fallback;
 Words* g_words = &g_fallback;
+// What this program or those that it was forked from have attached to, by the last bits of the number: shared with
+// the children, of which one that its parent has attached to must know it. Null: what is executed is not wrapped.
+struct Attached {
+  std::atomic<pid_t> pids[1024];
+  std::atomic<pid_t>& Of(pid_t pid) { return pids[static_cast<unsigned>(pid) % 1024]; }
+};
+Attached* g_attached = nullptr;
 char g_directory[4096];
 bool g_children = false;
 bool g_yama = false;
@@ -47,6 +54,12 @@ void MakeWords() {
     return;
   }
   g_words = static_cast<Words*>(page);
+}
+
+void ShareAttached() {
+  void* page =
+      mmap(nullptr, sizeof(Attached), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (page != MAP_FAILED) g_attached = static_cast<Attached*>(page);
 }
 
 void InForkedChild() {
@@ -68,6 +81,7 @@ void Keep(int fd) {
 // descriptor for the connection.
 void Configure(char* value) {
   g_children = value[0] == '1';
+  if (g_children) ShareAttached();
   char* const number = value + 2;
   char* const server = strchr(number, ' ');
   if (server == nullptr) return;
@@ -150,8 +164,18 @@ void AllowServer(pid_t server) {
 
 void NoteTraced() { g_words->traced = static_cast<pid_t>(Raw(SYS_getpid)); }
 
+void NoteAttached(pid_t pid) {
+  if (g_attached != nullptr) g_attached->Of(pid) = pid;
+}
+
+void NoteDetached(pid_t pid) {
+  if (g_attached != nullptr && g_attached->Of(pid) == pid) g_attached->Of(pid) = 0;
+}
+
 bool ExecutesUnwrapped() {
-  return g_children && g_words->traced == static_cast<pid_t>(Raw(SYS_getpid));
+  if (!g_children) return false;
+  const auto self = static_cast<pid_t>(Raw(SYS_getpid));
+  return g_words->traced == self || (g_attached != nullptr && g_attached->Of(self) == self);
 }
 
 bool IsWrapEntry(const char* entry) {

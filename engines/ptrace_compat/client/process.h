@@ -37,6 +37,9 @@ void AllowServer(pid_t server);
 
 // The calling process is traced from now on, by PTRACE_TRACEME. Allowed with borrowed memory.
 void NoteTraced();
+// This program has attached to `pid`, or let go of it.
+void NoteAttached(pid_t pid);
+void NoteDetached(pid_t pid);
 // What this process executes must not be wrapped, although the environment says so.
 bool ExecutesUnwrapped();
 // Whether the entry of an environment belongs to this library alone. One that it shares with others

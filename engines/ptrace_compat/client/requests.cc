@@ -308,6 +308,10 @@ long Trace(long request, pid_t pid, uint64_t address, uint64_t data) {
   if (Resumes(request) || request == PTRACE_DETACH) DropStops(thread, pid);
   long result = Ask(thread, request, pid, address, data);
   if (result == -EFAULT && !IsStopped(thread, pid)) result = -ESRCH;
+  if (result == 0) {
+    if (request == PTRACE_ATTACH || request == PTRACE_SEIZE) NoteAttached(pid);
+    if (request == PTRACE_DETACH) NoteDetached(pid);
+  }
   // It may be a child that is now no tracee any more, or one that is.
   if (request == PTRACE_DETACH || request == PTRACE_ATTACH || request == PTRACE_SEIZE) NoteChild();
   return result;
