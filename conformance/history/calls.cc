@@ -148,7 +148,7 @@ void Judge::ReturnSetEvents(const Open& open, const Edge& edge) {
     }
     // An old callback may still be about to be recorded: nothing is ruled out yet.
     engine.unsettled = true;
-    engine.unsettled_mask = mask;
+    engine.unsettled_mask = alone ? mask : engine.possible;
     engine.unsettled_by = open.edge;
     if (engine.events.line == 0) engine.events = open.edge;
     if (!leaving) Determine(&engine, alone ? mask : engine.certain & mask, edge.line);
@@ -157,14 +157,28 @@ void Judge::ReturnSetEvents(const Open& open, const Edge& edge) {
   // On an error nothing changed, but what was certain became doubtful when the call began; it stays so.
   if (edge.result != 0) return;
   if (engine.events.line == 0) engine.events = open.edge;
-  if (!alone) return;
+  if (!alone) {
+    engine.unsettled_mask = engine.possible;
+    return;
+  }
   if (!engine.unsettled || engine.unsettled_mask == mask) {
     engine.possible = mask;
     engine.events = open.edge;
     engine.settled = Edge();
     engine.unsettled = false;
+  } else {
+    // This is what a barrier puts in force.
+    engine.unsettled_mask = mask;
+    engine.unsettled_by = open.edge;
   }
   if (!leaving) Determine(&engine, mask, edge.line);
+}
+
+bool Judge::IsBeingControlled(uint32_t engine) const {
+  return std::any_of(open_.begin(), open_.end(), [engine](const auto& entry) {
+    const Edge& call = entry.second.edge;
+    return call.what == What::kControl && call.engine == engine;
+  });
 }
 
 void Judge::Stop(const Edge& begin, const Edge& since, EngineState* engine, const char* clauses) {

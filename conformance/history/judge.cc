@@ -292,7 +292,8 @@ void Judge::ReturnCallback(const Open& open, const Edge& edge) {
       engine.leaving.line != 0) {
     return;
   }
-  if (resume == UTRACE_STOP && engine.known) {
+  // A call that is open may take the STOP back after the result was applied.
+  if (resume == UTRACE_STOP && engine.known && !IsBeingControlled(open.edge.engine)) {
     Stop(open.edge, edge, &engine,
          open.edge.what == What::kSyscallEntry ? "REP-06, CTL-05, SYS-05" : "REP-06, CTL-05");
   }

@@ -75,6 +75,7 @@ class Judge {
   void ReturnBarrier(const Open& open, const Edge& edge);
   static void Determine(EngineState* engine, uint64_t certain, uint64_t line);
   void Leave(EngineState* engine, uint64_t line);
+  bool IsBeingControlled(uint32_t engine) const;
   void Stop(const Edge& begin, const Edge& since, EngineState* engine, const char* clauses);
 
   // passes.cc: callbacks of all engines of a task.

@@ -246,6 +246,12 @@ TEST(Judge, WhatABarrierPutInForce) {
     other.Set(kExit, -EINPROGRESS).Call("barrier", result).Entry();
     EXPECT_EQ(kNone, other.Verdict()) << result;
   }
+  // What was set last is in force, not what was answered by -EINPROGRESS.
+  Script twice = Attached(kEntry | kExit);
+  twice.Set(kEntry, -EINPROGRESS).Set(kExit).Call("barrier", 0).Exit();
+  EXPECT_EQ(kNone, twice.Verdict());
+  twice.Entry();
+  EXPECT_EQ(Clauses{"BAR-08"}, twice.Verdict());
   // In the task's own callback it does not wait.
   Script inside = Attached(kEntry | kExit);
   inside.Set(kExit, -EINPROGRESS).Call("barrier", 0, "\"context\":1").Entry();

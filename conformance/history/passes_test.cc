@@ -242,6 +242,19 @@ TEST(Passes, AStopHolds) {
   EXPECT_EQ((Lines{10, 11, 14}), stopped(UTRACE_STOP, -1).Witness());
 }
 
+// A call that began before the result may have been carried out after it.
+TEST(Passes, ACallThatIsOpenMayTakeAStopBack) {
+  const auto stopped = [](int caller, int action) {
+    Script script = Attached(kEntry | kExit | kExec, 2);
+    const int call = script.On(caller).Begin("control", "\"action\":" + std::to_string(action));
+    script.On(1).Exit(UTRACE_RESUME, UTRACE_STOP).On(2).Exit(UTRACE_STOP).Return(call, 0);
+    return script.On(2).Entry().Verdict();
+  };
+  EXPECT_EQ(kNone, stopped(1, UTRACE_DETACH));
+  EXPECT_EQ(kNone, stopped(1, UTRACE_RESUME));
+  EXPECT_EQ(Clauses{"REP-06, CTL-05"}, stopped(2, UTRACE_RESUME));
+}
+
 TEST(Passes, ALaterCallbackTakesAStopBack) {
   Script script = Attached(kQuiesce | kEntry | kExit, 1);
   script.Quiesce(kExit).Exit(UTRACE_RESUME, UTRACE_STOP).Quiesce(0, UTRACE_RESUME);
