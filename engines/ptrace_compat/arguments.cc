@@ -61,6 +61,8 @@ Argument ArgumentOf(long request) {
     case PTRACE_SETSIGMASK:
     case PTRACE_SET_SYSCALL_INFO:
       return {Passing::kInSized};
+    case PTRACE_SECCOMP_GET_METADATA:
+      return {Passing::kInOutSized};
     case PTRACE_SECCOMP_GET_FILTER:
       return {Passing::kOutFilter};
       // What only some machines have.

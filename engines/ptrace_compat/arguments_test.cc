@@ -21,6 +21,7 @@ TEST(Arguments, WordsAndSizedOnes) {
   }
   EXPECT_EQ(ArgumentOf(PTRACE_GET_SYSCALL_INFO).passing, Passing::kOutSized);
   EXPECT_EQ(ArgumentOf(PTRACE_SETSIGMASK).passing, Passing::kInSized);
+  EXPECT_EQ(ArgumentOf(PTRACE_SECCOMP_GET_METADATA).passing, Passing::kInOutSized);
   EXPECT_EQ(ArgumentOf(PTRACE_GETREGSET).passing, Passing::kOutVector);
   EXPECT_EQ(ArgumentOf(PTRACE_LISTEN).passing, Passing::kValues);
 }

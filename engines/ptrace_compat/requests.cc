@@ -463,6 +463,14 @@ long Requests::Pass(TaskView task, const wire::PtraceRequest& request,
       }
       return result;
     }
+    case Passing::kInOutSized: {
+      if (request.address > wire::kMaxPayload) return -EINVAL;
+      if (in.size() < request.address) return -EFAULT;
+      out->assign(in.begin(), in.end());
+      const long result = ask(out->data());
+      if (result >= 0) out->resize(std::min(out->size(), static_cast<size_t>(result)));
+      return result;
+    }
     case Passing::kPeekSiginfo:
       return PeekSiginfo(task, request, in, out);
     case Passing::kArchPrctl:

@@ -199,6 +199,13 @@ long Ask(Thread& thread, long request, pid_t pid, uint64_t address, uint64_t dat
         in_size = static_cast<uint32_t>(address);
       }
       break;
+    case Passing::kInOutSized:
+      transfer.in = Readable(data);
+      transfer.out = Writable(data);
+      in_size = out_size = static_cast<uint32_t>(address < kMostSized ? address : kMostSized);
+      // The kernel takes what it knows of the structure.
+      transfer.request.address = in_size;
+      break;
     case Passing::kPeekSiginfo:
       return PeekSiginfo(thread, transfer, address, data);
     case Passing::kArchPrctl:

@@ -123,9 +123,14 @@ CASE(event_seccomp_get_filter) {
   DO(PTRACE_SECCOMP_GET_FILTER, pid, 0, code);
   Say("the answer is %#x, the first instruction %#x", code[2].k, code[0].code);
   DO(PTRACE_SECCOMP_GET_FILTER, pid, 1, code);
-  uint64_t metadata[2] = {0, 0};
+  uint64_t metadata[4] = {0, 7, 7, 7};
+  DO(PTRACE_SECCOMP_GET_METADATA, pid, sizeof metadata[0] / 2, metadata);
+  DO(PTRACE_SECCOMP_GET_METADATA, pid, sizeof metadata[0], metadata);
   DO(PTRACE_SECCOMP_GET_METADATA, pid, sizeof metadata, metadata);
-  Say("flags %lu", static_cast<unsigned long>(metadata[1]));
+  Say("flags %lu, behind them %lu", static_cast<unsigned long>(metadata[1]),
+      static_cast<unsigned long>(metadata[2]));
+  metadata[0] = 1;
+  DO(PTRACE_SECCOMP_GET_METADATA, pid, sizeof metadata, metadata);
   DO(PTRACE_CONT, pid, 0, 0);
   Wait(pid);
 }
