@@ -94,6 +94,8 @@ struct Link {
   // It came while the task was in a system call, whose entry others saw: it does not see the exit either.
   bool missed_entry = false;
   bool steps_over_call = false;  // a step was asked for at the entry of the present call
+  // The same by PTRACE_SYSEMU_SINGLESTEP: there is no call, whose end would be a step.
+  bool steps_over_no_call = false;
 
   // An event that was not waited for: its status, and its place among all events.
   bool unreported = false;

@@ -65,7 +65,8 @@ std::optional<std::set<uint64_t>> Tracee::BelongsTo(const siginfo_t& info,
   std::set<uint64_t> links(watchers.begin(), watchers.end());
   if (IsStep(info)) {
     for (const auto& link : links_) {
-      if (link->state == Link::State::kRunning && Steps(link->run)) links.insert(link->id);
+      if (link->state != Link::State::kRunning || !Steps(link->run)) continue;
+      if (!std::exchange(link->steps_over_no_call, false)) links.insert(link->id);
     }
     // A step that nobody waits for any more must not kill the program.
     if (links.empty() && !has_stepped_) return std::nullopt;

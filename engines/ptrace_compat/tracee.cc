@@ -298,6 +298,7 @@ void Tracee::Resume(Link& link, Run run, int signal) {
       link.stop.kind == Stop::Kind::kSyscall && link.stop.message == PTRACE_EVENTMSG_SYSCALL_ENTRY;
   link.steps_over_call = run == Run::kStep && at_entry;
   if (link.steps_over_call) sees_exit_ = true;
+  link.steps_over_no_call = run == Run::kSysemuStep && at_entry;
   link.unreported = false;
   if (Steps(run)) has_stepped_ = true;
   // The task is still held.
