@@ -241,6 +241,11 @@ class History {
     return slot.number;
   }
 
+  void Newborn(const utrace_task* child) {
+    std::lock_guard lock(mutex_);
+    tasks_.erase(child);
+  }
+
   void Release(const void* data) {
     std::lock_guard lock(mutex_);
     if (!on_) return;
@@ -570,6 +575,8 @@ void EndRecorded(const RecordedCallback& callback, int64_t result) {
 uint32_t RecordedChild(const utrace_task* child, pid_t tid) {
   return TheHistory().Child(child, tid);
 }
+
+void RecordNewborn(const utrace_task* child) { TheHistory().Newborn(child); }
 
 void RecordRelease(const void* data) { TheHistory().Release(data); }
 

@@ -38,6 +38,8 @@ void EndRecorded(const RecordedCallback& callback, int64_t result);
 // report_clone: the child's number. A newborn whose thread id is not that of the task last known by
 // this pointer is a new task.
 uint32_t RecordedChild(const utrace_task* child, pid_t tid);
+// Before the first RecordedChild for a child: whatever task was known by this pointer is gone, and this is another.
+void RecordNewborn(const utrace_task* child);
 // release names its engine by the data pointer alone. Recorded where that is not ambiguous.
 void RecordRelease(const void* data);
 

@@ -69,6 +69,7 @@ def _shared_object(mutant, tags):
         ],
         linkshared = True,
         tags = tags,
+        visibility = ["//stress:__subpackages__"],
         deps = deps,
     )
 
