@@ -2,6 +2,10 @@
 
 A script whose commands are of Attach is for a process that is there already and waits; the runner attaches
 gdb to it, and gives it its input when gdb has ended.
+
+A line "await NUMBER REGEX" is none of gdb's: what follows it is given to gdb once the transcript has that many new
+matches. It makes the order certain in which things are told that happen while gdb goes on reading its commands; but
+for that of threads which stop together.
 """
 
 import collections
@@ -533,5 +537,41 @@ script("attach to threads", "wait-threads", """
     thread apply all backtrace 1
     thread 4
     print own
+    detach
+""", attach=True)
+script("attach in non-stop", "wait-threads", """
+    detach
+    set non-stop on
+    attach @pid@
+    await 8 Thread . "debuggee" stopped
+    info threads
+    thread apply all backtrace 1
+    thread 3
+    continue &
+    info threads
+    interrupt
+    await 1 Thread 3 "debuggee" stopped
+    info threads
+    print own
+    thread 6
+    continue &
+    thread 8
+    continue &
+    info threads
+    thread 6
+    interrupt
+    await 1 Thread 6 "debuggee" stopped
+    print own
+    info threads
+    thread 8
+    interrupt
+    await 1 Thread 8 "debuggee" stopped
+    print own
+    continue -a &
+    info threads
+    interrupt -a
+    await 9 Thread . "debuggee" stopped
+    info threads
+    print counter
     detach
 """, attach=True)

@@ -18,6 +18,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from gdb_scripts import SCRIPTS
@@ -52,6 +54,12 @@ class Ids:
         return match[1] + self.names.setdefault(match[2], f"ID{len(self.names) + 1}")
 
 
+def sorted_stops(match):
+    # The source line is named with all but the first, as a file that is not there.
+    told = re.sub(r"(?m)^\d+\tin .*\n", "", match[0])
+    return "".join(sorted(re.findall(r"\nThread .*\n.*\n", told)))
+
+
 def normal(text, directory, attached=False):
     ids = Ids()
     text = text.replace(directory, "DIR")
@@ -62,9 +70,65 @@ def normal(text, directory, attached=False):
         # A thread in a call is at its instruction or behind it: docs/ptrace-compat.md, What differs.
         text = re.sub(r"0xN in (__GI___libc_read|__futex_abstimed_wait_common64) ", r"\1 ", text)
     text = re.sub(r"(Target Id) +", r"\1 ", text)  # a column as wide as its ids
+    # Whichever is told of first of threads that stop together.
+    text = re.sub(r'(?:\nThread \d+ "debuggee" stopped\.\n.*\n(?:\d+\tin .*\n)?)+', sorted_stops, text)
     # Of the vDSO and others there is a name or not by where gdb's symbol reader looked first.
     text = re.sub(r"(target:)?/usr/lib/debug\S*", "DEBUGFILE", text)
     return text
+
+
+def converse(gdb, commands):
+    """Gives gdb its commands; its output and errors, and whether it ended in time (else it is killed)."""
+    # They come by standard input, so that a failed one does not end the script.
+    transcript = []
+    fresh = threading.Condition()
+
+    def read():
+        for part in iter(lambda: os.read(gdb.stdout.fileno(), 65536), b""):
+            with fresh:
+                transcript.append(part)
+                fresh.notify()
+        with fresh:
+            transcript.append(None)
+            fresh.notify()
+
+    def said():
+        return b"".join(part for part in transcript if part).decode(errors="replace")
+
+    errors = []
+    readers = [threading.Thread(target=read),
+               threading.Thread(target=lambda: errors.append(gdb.stderr.read()))]
+    for reader in readers:
+        reader.start()
+    end = time.monotonic() + DEADLINE
+    in_time = True
+    seen = 0
+    try:
+        for command in commands:
+            if not command.startswith("await "):
+                gdb.stdin.write(command + "\n")
+                continue
+            gdb.stdin.flush()
+            _, number, regex = command.split(" ", 2)
+            pattern = re.compile(regex)
+            with fresh:
+                in_time = in_time and fresh.wait_for(
+                    lambda: transcript[-1:] == [None] or
+                    len(pattern.findall(said(), seen)) >= int(number), end - time.monotonic())
+                seen = len(said())
+        gdb.stdin.close()
+    except BrokenPipeError:
+        pass  # it has ended
+    try:
+        gdb.wait(timeout=max(0, end - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        in_time = False
+    if not in_time:
+        os.killpg(gdb.pid, signal.SIGKILL)
+        gdb.wait()
+    for reader in readers:
+        reader.join(timeout=DEADLINE)
+    return said(), "".join(errors), in_time
 
 
 def run_script(script, options, directory, lines):
@@ -93,25 +157,16 @@ def run_script(script, options, directory, lines):
         for mark, line in lines.items():
             command = command.replace(f"@{mark}@", f"debuggee.cc:{line}")
         text.append(command.replace("@pid@", pid))
-    with open(os.path.join(directory, "script"), "w", encoding="utf-8") as file:
-        file.write("\n".join(text) + "\n")
     command = ["gdb", "-nx", "-q", program]
     if options.wrapped:
         command = [os.path.abspath(options.utrace), "wrap", "--", *command]
     environment = dict(os.environ, UTRACE_SOCKET_DIR=os.path.join(directory, "server.d"), LC_ALL="C",
                        TERM="dumb")
-    # The commands come by standard input, so that a failed one does not end the script.
-    with open(os.path.join(directory, "script"), encoding="utf-8") as source:
-        gdb = subprocess.Popen(command, stdin=source, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                               text=True, errors="replace", cwd=directory, env=environment,
-                               start_new_session=True)
-        try:
-            transcript, errors = gdb.communicate(timeout=DEADLINE)
-            status = str(gdb.returncode)
-        except subprocess.TimeoutExpired:
-            os.killpg(gdb.pid, signal.SIGKILL)
-            transcript, errors = gdb.communicate()
-            status = f"none within {DEADLINE} seconds"
+    gdb = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                           text=True, errors="replace", cwd=directory, env=environment,
+                           start_new_session=True)
+    transcript, errors, in_time = converse(gdb, text)
+    status = str(gdb.returncode) if in_time else f"none within {DEADLINE} seconds"
     output = ""
     if target:
         try:
@@ -128,7 +183,11 @@ def run_script(script, options, directory, lines):
         os.killpg(gdb.pid, signal.SIGKILL)
     except ProcessLookupError:
         pass
-    return Outcome(normal(transcript, directory, script.attach), normal(errors, directory), output, status)
+    errors = normal(errors, directory)
+    if any(command.startswith("await ") for command in script.commands):
+        # A source that is not there is complained of again where another one was shown meanwhile.
+        errors = "".join(sorted(set(errors.splitlines(keepends=True))))
+    return Outcome(normal(transcript, directory, script.attach), errors, output, status)
 
 
 def documented(path):
