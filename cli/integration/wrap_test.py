@@ -221,6 +221,9 @@ class OurOwnTracer(Wrap):
     def test_errors(self):
         self.scene("errors")
 
+    def test_descriptors_that_are_closed(self):
+        self.scene("closing")
+
     def test_a_closed_connection(self):
         self.scene("closed", "utrace wrap: the program has closed the connection to the server; "
                              "another one is made\n")

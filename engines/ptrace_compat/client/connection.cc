@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,7 @@ constexpr long kFirstHigh = 1000;
 
 // Descriptors plus one; zero is a free place.
 std::atomic<int> g_enrolled[256];
+std::atomic<int> g_kept{0};
 // A server did not answer, or not sensibly: this program asks none any more.
 std::atomic<int> g_given_up{0};
 // It was told that there is no server, and none has answered since.
@@ -105,12 +107,20 @@ void ComplainOnce(const char* text) {
 
 }  // namespace
 
-int MoveUp(int fd) {
+namespace {
+
+long DuplicateHigh(int fd) {
   rlimit limit{};
   Raw(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, Address(&limit));
   long first = kFirstHigh;
   if (limit.rlim_cur <= kFirstHigh + 16) first = static_cast<long>(limit.rlim_cur) * 3 / 4;
-  const long high = Raw(SYS_fcntl, fd, F_DUPFD_CLOEXEC, first);
+  return Raw(SYS_fcntl, fd, F_DUPFD_CLOEXEC, first);
+}
+
+}  // namespace
+
+int MoveUp(int fd) {
+  const long high = DuplicateHigh(fd);
   if (high >= 0) CloseRaw(fd);
   return static_cast<int>(high);
 }
@@ -176,7 +186,9 @@ int Connection::Greet() {
   return reply.error == EPROTO ? -EPROTONOSUPPORT : -reply.error;
 }
 
-bool Connection::IsStillIt() const {
+bool Connection::IsStillIt() {
+  // It may have made way.
+  if (place_ >= 0) fd_ = g_enrolled[place_] - 1;
   struct stat stat {};
   return Raw(SYS_fstat, fd_, Address(&stat)) == 0 && stat.st_dev == device_ &&
          stat.st_ino == inode_;
@@ -325,6 +337,37 @@ void ComplainOfNone(int status) {
       text.Add("errno ").AddNumber(-status);
   }
   ComplainOnce(text.get());
+}
+
+void KeepOpen(int fd) { g_kept = fd + 1; }
+
+bool IsLibrarys(long fd) {
+  return fd >= 0 && fd <= INT_MAX &&
+         FirstOfLibrary(static_cast<unsigned>(fd), static_cast<unsigned>(fd)) >= 0;
+}
+
+long FirstOfLibrary(unsigned first, unsigned last) {
+  long lowest = -1;
+  const auto look = [&](const std::atomic<int>& descriptor) {
+    const long fd = descriptor.load(std::memory_order_relaxed) - 1;
+    if (fd >= static_cast<long>(first) && fd <= static_cast<long>(last) &&
+        (lowest < 0 || fd < lowest))
+      lowest = fd;
+  };
+  look(g_kept);
+  for (const std::atomic<int>& enrolled : g_enrolled) look(enrolled);
+  return lowest;
+}
+
+void MakeWay(int fd) {
+  const auto move = [fd](std::atomic<int>& descriptor) {
+    if (descriptor != fd + 1) return;
+    const long high = DuplicateHigh(fd);
+    if (high >= 0) descriptor = static_cast<int>(high) + 1;
+  };
+  move(g_kept);
+  for (std::atomic<int>& enrolled : g_enrolled) move(enrolled);
+  g_gone.fetch_add(1, std::memory_order_release);
 }
 
 void NoteGone(long first, long last) {

@@ -62,7 +62,7 @@ class Connection {
   enum class Fault : uint8_t { kGone, kSilent, kSenseless };
 
   int Greet();
-  bool IsStillIt() const;
+  bool IsStillIt();
   void Forget();
   void Lose(Fault fault);
 
@@ -79,6 +79,16 @@ class Connection {
 // Says why no connection could be made, which Open ended with, unless something of that kind was said since a
 // server last answered.
 void ComplainOfNone(int status);
+
+// The connection that keeps the server: no thread's, but no less the library's.
+void KeepOpen(int fd);
+// Whether the descriptor is the library's: the program, which does not know it, does not close it. Allowed with
+// borrowed memory.
+bool IsLibrarys(long fd);
+// The lowest of these; -1 if there is none.
+long FirstOfLibrary(unsigned first, unsigned last);
+// The program wants this number for something else: what the library has there gets another one.
+void MakeWay(int fd);
 
 // The program has closed these descriptors, or put others in their places. Allowed with borrowed memory.
 void NoteGone(long first, long last);

@@ -1,6 +1,7 @@
 // The functions on files, for the sake of /proc/PID/mem.
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -10,6 +11,7 @@
 #include "engines/ptrace_compat/client/export.h"
 #include "engines/ptrace_compat/client/memory_files.h"
 #include "engines/ptrace_compat/client/native.h"
+#include "engines/ptrace_compat/client/process.h"
 
 namespace utrace::ptrace_compat::client {
 namespace {
@@ -71,7 +73,35 @@ UTRACE_INTERPOSED int __openat64_2(int directory, const char* path, int flags) {
   return openat64(directory, path, flags);
 }
 
+namespace {
+
+// Closes what is not the library's. The C library's result.
+int CloseRange(unsigned first, unsigned last, int flags) {
+  if (IsUnknownFork()) WhoseMemory();
+  long kept = -1;
+  while (first <= last && (kept = FirstOfLibrary(first, last)) >= 0) {
+    if (static_cast<unsigned>(kept) > first &&
+        TheNative().close_range(first, static_cast<unsigned>(kept) - 1, flags) != 0) {
+      return -1;
+    }
+    if (static_cast<unsigned>(kept) == last) return 0;
+    first = static_cast<unsigned>(kept) + 1;
+  }
+  return TheNative().close_range(first, last, flags);
+}
+
+// `to` is about to become something else. In a vfork child the descriptors are its own, but the notes its parent's.
+void Vacate(int to) {
+  if (IsUnknownFork()) WhoseMemory();
+  if (IsLibrarys(to) && WhoseMemory() == Memory::kOurs) MakeWay(to);
+}
+
+}  // namespace
+
 UTRACE_INTERPOSED int close(int fd) {
+  if (IsUnknownFork()) WhoseMemory();
+  // It was not the program that opened it; who goes through /proc/self/fd is content.
+  if (IsLibrarys(fd)) return 0;
   NoteClosed(fd);
   const int status = TheNative().close(fd);
   NoteGone(fd, fd);
@@ -79,23 +109,29 @@ UTRACE_INTERPOSED int close(int fd) {
 }
 
 UTRACE_INTERPOSED int close_range(unsigned first, unsigned last, int flags) noexcept {
-  const int status = TheNative().close_range(first, last, flags);
-  NoteGone(first, last);
-  return status;
+  // Those of the library are closed by an exec in any case.
+  if ((flags & static_cast<int>(CLOSE_RANGE_CLOEXEC)) != 0) {
+    return TheNative().close_range(first, last, flags);
+  }
+  return CloseRange(first, last, flags);
 }
 
 UTRACE_INTERPOSED void closefrom(int first) noexcept {
+  if (CloseRange(first < 0 ? 0 : static_cast<unsigned>(first), ~0U, 0) == 0) return;
+  // A kernel that lacks the call.
   TheNative().closefrom(first);
   NoteGone(first, ~0U);
 }
 
 UTRACE_INTERPOSED int dup(int fd) noexcept { return NoteDuplicate(TheNative().dup(fd), fd); }
 UTRACE_INTERPOSED int dup2(int fd, int to) noexcept {
+  if (fd != to) Vacate(to);
   const int duplicate = TheNative().dup2(fd, to);
   NoteGone(to, to);
   return NoteDuplicate(duplicate, fd);
 }
 UTRACE_INTERPOSED int dup3(int fd, int to, int flags) noexcept {
+  if (fd != to) Vacate(to);
   const int duplicate = TheNative().dup3(fd, to, flags);
   NoteGone(to, to);
   return NoteDuplicate(duplicate, fd);

@@ -185,20 +185,19 @@ UTRACE_INTERPOSED long syscall(long number, ...) noexcept {
                     reinterpret_cast<char* const*>(a[2]), reinterpret_cast<char* const*>(a[3]),
                     static_cast<int>(a[4]));
   }
+  // Of descriptors too.
+  if (number == SYS_close) return close(static_cast<int>(a[0]));
+  if (number == SYS_close_range) {
+    return close_range(static_cast<unsigned>(a[0]), static_cast<unsigned>(a[1]),
+                       static_cast<int>(a[2]));
+  }
+#ifdef SYS_dup2
+  if (number == SYS_dup2) return dup2(static_cast<int>(a[0]), static_cast<int>(a[1]));
+#endif
+  if (number == SYS_dup3)
+    return dup3(static_cast<int>(a[0]), static_cast<int>(a[1]), static_cast<int>(a[2]));
   const long result = TheNative().syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
   switch (number) {
-    case SYS_close:
-      NoteGone(a[0], a[0]);
-      break;
-    case SYS_close_range:
-      NoteGone(a[0], a[1]);
-      break;
-#ifdef SYS_dup2
-    case SYS_dup2:
-#endif
-    case SYS_dup3:
-      NoteGone(a[1], a[1]);
-      break;
     case SYS_rt_sigprocmask:
       if (result == 0 && a[1] != 0)
         NoteMask(static_cast<int>(a[0]), *reinterpret_cast<const Mask*>(a[1]));

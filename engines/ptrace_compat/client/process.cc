@@ -74,7 +74,9 @@ void Keep(int fd) {
   int type = 0;
   socklen_t size = sizeof(type);
   if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0) return;
-  if (MoveUp(fd) < 0) fcntl(fd, F_SETFD, FD_CLOEXEC);
+  const int high = MoveUp(fd);
+  if (high < 0) fcntl(fd, F_SETFD, FD_CLOEXEC);
+  KeepOpen(high >= 0 ? high : fd);
 }
 
 // `value` is that of the variable, and is changed: who reads it next must not take some other

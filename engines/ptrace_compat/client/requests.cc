@@ -94,8 +94,15 @@ int Exchange(Thread& thread, Transfer* transfer) {
   Connection& connection = thread.connection;
   transfer->request.header.op = wire::Op::kPtrace;
   transfer->request.header.serial = connection.NextSerial();
-  const int sent = connection.Send(&transfer->request, sizeof(transfer->request), transfer->in,
-                                   transfer->request.in_size);
+  const uint32_t losses = connection.losses();
+  int sent = connection.Send(&transfer->request, sizeof(transfer->request), transfer->in,
+                             transfer->request.in_size);
+  if (sent == -ENOTCONN && connection.losses() == losses && Connected(thread) == 0) {
+    // The program had closed the connection; this is another one.
+    transfer->request.header.serial = connection.NextSerial();
+    sent = connection.Send(&transfer->request, sizeof(transfer->request), transfer->in,
+                           transfer->request.in_size);
+  }
   if (sent != 0) return sent;
   const int status = Receive(thread, transfer->request.header.serial, &transfer->reply,
                              transfer->out, transfer->request.out_size);
@@ -287,8 +294,10 @@ bool ResumeAtOnce(Thread& thread, pid_t pid, long request, uint64_t address, uin
   resume.pid = pid;
   resume.address = address;
   resume.data = data;
+  const uint32_t losses = thread.connection.losses();
   *result = thread.connection.Send(&resume, sizeof(resume), nullptr, 0) == 0 ? 0 : -ESRCH;
-  return true;
+  // Unless the program closed the connection: then there will be another one.
+  return *result == 0 || thread.connection.losses() != losses;
 }
 
 }  // namespace
