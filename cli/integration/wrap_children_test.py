@@ -63,7 +63,7 @@ class Children(TracingTest):
 
     def test_what_strace_starts_is_not_wrapped(self):
         self.write_leaf()
-        command = ("sh", "-c", 'strace -f -o "$0" ./leaf tracee; exec strace -o "$0" ./leaf tracee',
+        command = ("sh", "-c", 'strace -f -o "$0" ./leaf tracee; strace -o "$0" ./leaf tracee; :',
                    self.path("log"))
         self.assertEqual(self.wrap(*command, cwd=self.dir), "tracee plain\ntracee plain\n")
 
