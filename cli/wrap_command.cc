@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <memory>
@@ -68,9 +69,11 @@ int RunWrapped(const WrapArguments& arguments) {
   if (client == nullptr) return Fail(kExitRunFailed, error);
 
   fcntl(client->socket(), F_SETFD, 0);
+  struct stat socket {};
+  fstat(client->socket(), &socket);
   setenv(ptrace_compat::kWrapVariable,
-         fmt::format("{} {} {} {} {}", arguments.children ? 1 : 0, client->socket(),
-                     client->server(), ptrace_compat::kServerPatience, directory)
+         fmt::format("{} {:010}:{} {} {} {}", arguments.children ? 1 : 0, client->socket(),
+                     socket.st_ino, client->server(), ptrace_compat::kServerPatience, directory)
              .c_str(),
          1);
   std::string preload = library;

@@ -63,7 +63,7 @@ class Children(TracingTest):
 
     def test_what_strace_starts_is_not_wrapped(self):
         self.write_leaf()
-        command = ("sh", "-c", 'strace -f -o "$0" ./leaf tracee; strace -o "$0" ./leaf tracee; :',
+        command = ("sh", "-c", 'strace -f -o "$0" ./leaf tracee; exec strace -o "$0" ./leaf tracee',
                    self.path("log"))
         self.assertEqual(self.wrap(*command, cwd=self.dir), "tracee plain\ntracee plain\n")
 
@@ -71,6 +71,27 @@ class Children(TracingTest):
         result = self.wrap("sh", "-c", 'gdb -nx -q -batch -ex run --args "$0" say tracee 2>&1; :', EXEC_WAYS)
         self.assertIn("tracee: not mapped, no UTRACE_WRAP, no LD_PRELOAD\n", result)
         self.assertIn("exited normally", result)
+
+    def test_the_server_is_there_for_what_takes_the_commands_place(self):
+        # One after the other, and nobody else is there in between.
+        script = 'exec sh -c \'exec env X=1 "$0" seized\' "$0"'
+        for _ in range(10):
+            result = self.wrap("sh", "-c", script, EXEC_WAYS)
+            self.assertEqual(len(result.splitlines()), 12)
+            self.assertEqual(result.count("not mapped, no UTRACE_WRAP, no LD_PRELOAD"), 12)
+
+    def test_tracees_inherit_no_descriptor(self):
+        command = ("strace", "-f", "-o", self.path("log"), "sh", "-c", "ls /proc/self/fd; :")
+        self.assertEqual(self.wrap(*command), self.natively(*command))
+
+    def test_what_outlives_the_command_has_its_server(self):
+        later = 'read line; exec strace -o "$0" echo traced'
+        program = self.start_utrace("wrap", "--children", "--", "sh", "-c",
+                                    'exec 3<&0; sh -c "$1" "$0" <&3 & exit 4', self.path("log"), later)
+        self.assertEqual(program.wait(timeout=DEADLINE), 4)
+        program.stdin.write("go\n")
+        program.stdin.close()
+        self.assertEqual((program.stdout.read(), program.stderr.read()), ("traced\n", ""))
 
     def write_leaf(self):
         with open(self.path("leaf"), "w", encoding="utf-8") as file:

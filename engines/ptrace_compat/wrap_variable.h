@@ -6,7 +6,7 @@ namespace utrace::ptrace_compat {
 
 // An environment variable: "CHILDREN FD SERVER PATIENCE DIRECTORY". CHILDREN is 1 if what the program executes is wrapped
 // too, else 0. FD is an inherited descriptor of a connection that keeps the server for as long as the
-// program lives, "-" if there is none. SERVER is the server's process. PATIENCE is how many milliseconds it has for
+// program lives, with ten digits, and ":" and the socket's inode behind it; "-" if there is none. SERVER is the server's process. PATIENCE is how many milliseconds it has for
 // an answer that it owes. DIRECTORY holds the server's socket.
 inline constexpr char kWrapVariable[] = "UTRACE_WRAP";
 // A guard: no request takes anywhere near as long.

@@ -341,6 +341,11 @@ void ComplainOfNone(int status) {
 
 void KeepOpen(int fd) { g_kept = fd + 1; }
 
+void CloseKeptOnExec() {
+  const int fd = g_kept - 1;
+  if (fd >= 0) Raw(SYS_fcntl, fd, F_SETFD, FD_CLOEXEC);
+}
+
 bool IsLibrarys(long fd) {
   return fd >= 0 && fd <= INT_MAX &&
          FirstOfLibrary(static_cast<unsigned>(fd), static_cast<unsigned>(fd)) >= 0;
@@ -362,7 +367,9 @@ long FirstOfLibrary(unsigned first, unsigned last) {
 void MakeWay(int fd) {
   const auto move = [fd](std::atomic<int>& descriptor) {
     if (descriptor != fd + 1) return;
+    const long flags = Raw(SYS_fcntl, fd, F_GETFD);
     const long high = DuplicateHigh(fd);
+    if (high >= 0) Raw(SYS_fcntl, high, F_SETFD, flags);
     if (high >= 0) descriptor = static_cast<int>(high) + 1;
   };
   move(g_kept);

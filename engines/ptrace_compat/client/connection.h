@@ -82,6 +82,8 @@ void ComplainOfNone(int status);
 
 // The connection that keeps the server: no thread's, but no less the library's.
 void KeepOpen(int fd);
+// What this process executes shall not have it. Allowed with borrowed memory.
+void CloseKeptOnExec();
 // Whether the descriptor is the library's: the program, which does not know it, does not close it. Allowed with
 // borrowed memory.
 bool IsLibrarys(long fd);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engines/ptrace_compat/client/connection.h"
 #include "engines/ptrace_compat/client/export.h"
 #include "engines/ptrace_compat/client/native.h"
 #include "engines/ptrace_compat/client/process.h"
@@ -32,6 +33,8 @@ size_t PreloadSize(char* const* environment) {
 
 // `list` has room for all of `environment`, `text` for its LD_PRELOAD.
 char* const* Unwrapped(char* const* environment, char** list, char* text) {
+  // Nor is the server kept on a tracee's account.
+  CloseKeptOnExec();
   char** to = list;
   for (; *environment != nullptr; ++environment) {
     char* entry = *environment;

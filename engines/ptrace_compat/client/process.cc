@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -69,18 +69,28 @@ void InForkedChild() {
   if (g_server != 0) AllowServer(g_server);
 }
 
-// The connection that `utrace wrap` passed: out of the way of the program's own descriptors.
-void Keep(int fd) {
-  int type = 0;
-  socklen_t size = sizeof(type);
-  if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0) return;
+// The connection that `utrace wrap` passed, or who executed this program: out of the way of the program's own
+// descriptors. What is executed inherits it if it is wrapped. Its number now; -1: it is not there.
+int Keep(int fd, uint64_t inode) {
+  // Who executed this program may have closed it, and opened something else.
+  struct stat stat {};
+  if (fstat(fd, &stat) != 0 || !S_ISSOCK(stat.st_mode) || stat.st_ino != inode) return -1;
   const int high = MoveUp(fd);
-  if (high < 0) fcntl(fd, F_SETFD, FD_CLOEXEC);
-  KeepOpen(high >= 0 ? high : fd);
+  const int kept = high >= 0 ? high : fd;
+  fcntl(kept, F_SETFD, g_children ? 0 : FD_CLOEXEC);
+  KeepOpen(kept);
+  return kept;
 }
 
-// `value` is that of the variable, and is changed: who reads it next must not take some other
-// descriptor for the connection.
+// Writes a number over the digits that there are.
+void Rewrite(char* digits, const char* end, int number) {
+  for (char* digit = const_cast<char*>(end); digit != digits; number /= 10) {
+    *--digit = static_cast<char>('0' + number % 10);
+  }
+}
+
+// `value` is that of the variable, and is changed: who reads it next must find the connection by its number, and not
+// take some other descriptor for it.
 void Configure(char* value) {
   g_children = value[0] == '1';
   if (g_children) ShareAttached();
@@ -94,8 +104,14 @@ void Configure(char* value) {
   strcpy(g_directory, directory + 1);
   g_server = atoi(server + 1);
   g_patience = atoi(patience + 1);
-  if (*number != '-') Keep(atoi(number));
-  for (char* digit = number; digit != server; ++digit) *digit = '-';
+  char* const inode = strchr(number, ':');
+  if (inode == nullptr || inode > server) return;
+  const int kept = Keep(atoi(number), strtoul(inode + 1, nullptr, 10));
+  if (kept >= 0 && g_children) {
+    Rewrite(number, inode, kept);
+  } else {
+    for (char* digit = number; digit != server; ++digit) *digit = '-';
+  }
 }
 
 void ReadEnvironment() {
