@@ -29,6 +29,8 @@ namespace utrace::arch {
 //                           fills in the fields of GeneralRegisters that NT_PRSTATUS does not have
 //   kRewindsEarly           whether a call that is restarted is taken back before a signal is looked at, and not
 //                           after that
+//   kCanBlockStep           whether there is a request for block steps
+//   kTrapsTwiceBehindCalls  whether a step over a system call instruction makes two traps
 //   kCloneChildTidArgument  where clone(2) takes the address of the child's id
 
 // The register sets of this architecture, general registers first [REG-01, REG-02].

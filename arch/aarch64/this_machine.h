@@ -10,6 +10,8 @@ namespace utrace::arch {
 constexpr bool kCallsApart = true;
 constexpr uint32_t kCallNumberNote = 0x404;  // NT_ARM_SYSTEM_CALL
 constexpr bool kRewindsEarly = true;
+constexpr bool kCanBlockStep = false;
+constexpr bool kTrapsTwiceBehindCalls = true;
 constexpr size_t kMaxSyscallInstruction = 4;
 constexpr unsigned kCloneChildTidArgument = 4;
 

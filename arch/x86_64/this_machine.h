@@ -10,6 +10,8 @@ namespace utrace::arch {
 constexpr bool kCallsApart = false;
 constexpr uint32_t kCallNumberNote = 0;
 constexpr bool kRewindsEarly = false;
+constexpr bool kCanBlockStep = true;
+constexpr bool kTrapsTwiceBehindCalls = false;
 constexpr size_t kMaxSyscallInstruction = 2;
 constexpr unsigned kCloneChildTidArgument = 3;
 

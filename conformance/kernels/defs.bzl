@@ -9,7 +9,7 @@ def guest_certificate(name, architecture, kernel, image, only = [], size = "enor
       name: of the test target.
       architecture: "x86_64" or "aarch64".
       kernel: a label that stands for one kernel image.
-      image: a guest_image() that holds //cli:utrace.
+      image: a guest_image() that holds //cli:certify_alone.
       only: what to test, as for `utrace certify --only`. Nothing: the whole suite, which is a certificate.
       size: as for any test.
       timeout: as for any test.

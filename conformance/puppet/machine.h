@@ -15,6 +15,9 @@ void BreakpointTrap();
 // Program counter, stack pointer and marker of what a handler interrupted; its third argument tells.
 void NoteInterrupted(const void* context, SignalRecord* record);
 
+// At the end of a handler: lets the program go on behind the instruction of BreakpointTrap.
+void PassBreakpoint(int signo, int code, void* context);
+
 }  // namespace utrace::puppet
 
 #endif  // CONFORMANCE_PUPPET_MACHINE_H_

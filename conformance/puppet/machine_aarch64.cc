@@ -1,3 +1,4 @@
+#include <signal.h>
 #include <ucontext.h>
 
 #include "conformance/puppet/machine.h"
@@ -14,6 +15,11 @@ void NoteInterrupted(const void* context, SignalRecord* record) {
   record->pc = machine.pc;
   record->sp = machine.sp;
   record->marker = machine.regs[28];
+}
+
+void PassBreakpoint(int signo, int code, void* context) {
+  if (signo == SIGTRAP && code == TRAP_BRKPT)
+    static_cast<ucontext_t*>(context)->uc_mcontext.pc += 4;
 }
 
 }  // namespace utrace::puppet

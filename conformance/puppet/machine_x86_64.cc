@@ -24,4 +24,7 @@ void NoteInterrupted(const void* context, SignalRecord* record) {
   record->marker = static_cast<uint64_t>(registers[REG_R15]);
 }
 
+// It is there already.
+void PassBreakpoint(int, int, void*) {}
+
 }  // namespace utrace::puppet

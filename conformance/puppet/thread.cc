@@ -331,6 +331,7 @@ void PuppetHandler(int signo, siginfo_t* info, void* context) {
   if (signo > 0 && signo < utrace::puppet::kSignals) {
     __atomic_add_fetch(&slot->common.handler_runs_of[signo], 1, __ATOMIC_SEQ_CST);
   }
+  utrace::puppet::PassBreakpoint(signo, info->si_code, context);
   __atomic_add_fetch(&slot->common.handler_runs, 1, __ATOMIC_SEQ_CST);
 }
 

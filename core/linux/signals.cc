@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "arch/restart_codes.h"
 #include "core/linux/linux_task.h"
 #include "core/linux/proc.h"
 #include "core/signal_rules.h"
@@ -261,6 +262,14 @@ void LinuxTask::RunChosenHandler(const SignalEffect& effect) {
     return;
   }
   xstate.resize(vector.iov_len);
+  if constexpr (arch::kRewindsEarly) {
+    // Whether the call is restarted or fails is for the handler's flags to say.
+    if (!at_syscall_stop_ && TookCallBack()) {
+      arch::BeginSyscall(registers_);
+      arch::EndSyscallEntry(registers_);
+      arch::SetSyscallResult(registers_, -arch::kRestartSys);
+    }
+  }
   request.regs = registers_;
   request.xstate = xstate;
   request.info = effect.info;

@@ -320,10 +320,7 @@ bool LinuxTask::FailedByInterrupt() {
 // Where the kernel takes a call back before it looks at signals: whether it did so. At a trap.
 bool LinuxTask::TookCallBack() {
   // That it was about to make a call, and in none yet, comes to the same.
-  uint8_t code[arch::kMaxSyscallInstruction] = {};
-  ssize_t done = 0;
-  TransferMemory(arch::Pc(registers_), code, sizeof(code), false, &done);
-  return done > 0 && arch::IsSyscallInstruction({code, static_cast<size_t>(done)});
+  return IsAtSyscallInstruction();
 }
 
 // There the kernel has forgotten the call as well; what it was, we saw when we interrupted it.
@@ -447,6 +444,7 @@ bool LinuxTask::IsAtSyscallInstruction() {
 }
 
 void LinuxTask::ResumeToUser(Step step) {
+  if (!arch::kCanBlockStep && step == Step::kBlock) step = Step::kSingle;  // [STP-03]
   ApplyOptions();
   step_ = step;
   step_over_call_ = false;  // that of a resumption which another stop ended
@@ -459,9 +457,10 @@ void LinuxTask::ResumeToUser(Step step) {
     Resume(syscalls || argument_to_restore_ ? PTRACE_SYSCALL : PTRACE_CONT, resume_signal_);
     return;
   }
-  if ((syscalls || to_unsent) && resume_signal_ == 0 && FetchRegisters() == 0) {
-    // A stepped system call instruction makes no system call stops: let it stop at those instead. A call
-    // that a signal broke is made again first.
+  if ((syscalls || to_unsent || arch::kTrapsTwiceBehindCalls) && resume_signal_ == 0 &&
+      FetchRegisters() == 0) {
+    // A stepped system call instruction makes no system call stops, and on some machines two traps: let it stop at
+    // those stops instead. A call that a signal broke is made again first.
     if (arch::IsRestartPending(registers_) || IsAtSyscallInstruction()) {
       step_over_call_ = !to_unsent;
       if (to_unsent) handler_expected_ = false;

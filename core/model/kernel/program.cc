@@ -48,8 +48,10 @@ int64_t ThreadBurst(Thread& thread, int64_t count) {
   const uint64_t alive = ScratchAddress(thread.slot);
   for (int64_t i = 0; i < count; ++i) {
     thread.process->memory->Store(alive, uint32_t{1});
-    const int64_t tid =
-        thread.Call(SYS_clone, kThreadFlags | CLONE_CHILD_CLEARTID, 0, alive + 64, alive);
+    uint64_t arguments[5] = {kThreadFlags | CLONE_CHILD_CLEARTID, 0, alive + 64};
+    arguments[arch::kCloneChildTidArgument] = alive;
+    const int64_t tid = thread.Call(SYS_clone, arguments[0], arguments[1], arguments[2],
+                                    arguments[3], arguments[4]);
     if (tid < 0) return tid;
     for (uint32_t word = 1; thread.process->memory->Load(alive, &word) && word != 0;) {
       thread.Call(SYS_futex, alive, FUTEX_WAIT, 1, 0);
