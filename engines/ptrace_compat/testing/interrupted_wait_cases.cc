@@ -156,13 +156,22 @@ CASE(wait_interrupted_by_two) {
 CASE(wait_tells_before_it_is_interrupted) {
   // Who waits and is sent the SIGCHLD of what it waits for is told, whatever the handler's flags.
   HandleLoudly(SIGCHLD);
+  // It may stop before the request that let it go on has returned.
+  const auto go_on = [](pid_t child) {
+    sigset_t children;
+    sigemptyset(&children);
+    sigaddset(&children, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &children, nullptr);
+    DO(PTRACE_CONT, child, 0, 0);
+    sigprocmask(SIG_UNBLOCK, &children, nullptr);
+  };
   const pid_t pid = Seized(0, [] {
     raise(SIGUSR1);
     raise(SIGUSR2);
     _exit(5);
   });
   Wait(pid);
-  DO(PTRACE_CONT, pid, 0, 0);
+  go_on(pid);
   Wait(-1);
   Gate named;
   const pid_t other = Forked(
@@ -174,7 +183,7 @@ CASE(wait_tells_before_it_is_interrupted) {
   named.Open();
   Wait(-1);
   Wait(other, WNOHANG);
-  DO(PTRACE_CONT, pid, 0, 0);
+  go_on(pid);
   Wait(pid);
 }
 

@@ -326,7 +326,9 @@ CASE(stop_group_stop_of_threads) {
   kill(pid, SIGCONT);
   Wait(pid);
   Wait(thread);
+  // The signal is still to be delivered, to the first thread that runs on.
   DO(PTRACE_CONT, thread, 0, 0);
+  Wait(thread);
   kill(pid, SIGKILL);
   Wait(thread);
   Wait(pid);
