@@ -130,7 +130,9 @@ def scarce_descriptors(night, seed, seconds):
                             [*PACE, "--scarce"], storm_prefix=["prlimit", f"--nofile={limit}"])
         refused = sum(count for results in outcome.result.get("calls", {}).values()
                       for result, count in results.items() if result in ("-EMFILE", "-ENFILE"))
-        outcome.faults["EMFILE"] = refused
+        outcome.faults["few descriptors"] = 1
+        if refused:
+            outcome.faults["EMFILE that a call told of"] = refused
         outcomes.append(outcome)
     return outcomes
 
