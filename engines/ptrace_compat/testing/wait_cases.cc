@@ -253,8 +253,7 @@ CASE(wait_threads_trace_one_each) {
 }
 
 CASE(wait_grandchild_reaped_by_both) {
-  Gate known;
-  const pid_t child = Traced([&known] {
+  const pid_t child = Traced([] {
     const pid_t grandchild = fork();
     if (grandchild == 0) {
       raise(SIGUSR1);
