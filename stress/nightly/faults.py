@@ -58,9 +58,9 @@ def kills_at_random(night, seed, seconds):
     return [night.run("kills from outside", _victims(night, seconds), seed, PACE, during=during)]
 
 
-def tracer_killed(night, seed, seconds):
-    """The whole tracing process: every program runs on as if nothing had been. (But in the instruction of a step: the
-    kernel leaves the trap to a tracer that is gone, docs/stress.md.)"""
+def tracer_killed(night, seed, seconds, flags=("--controllers", "3")):
+    """The whole tracing process: every program runs on as if nothing had been. (But for steps and for a signal that is
+    being reported, docs/stress.md.)"""
     chooser = random.Random(seed)
     outcomes = []
     deadline = time.monotonic() + seconds
@@ -70,8 +70,8 @@ def tracer_killed(night, seed, seconds):
             time.sleep(chooser.uniform(0, 0.6))  # the fault comes at a random time
             storm.kill()
             outcome.faults["SIGKILL of the tracer"] = 1
-        outcomes.append(night.run("tracer killed", _victims(night, 1), chooser.randrange(1 << 30),
-                                  ["--controllers", "3", "--no-steps"], during=during, storm_may_die=True))
+        outcomes.append(night.run("tracer killed", [*_victims(night, 1), "without-signals"],
+                                  chooser.randrange(1 << 30), [*flags, "--no-steps"], during=during, storm_may_die=True))
         if outcomes[-1].storm_status != -signal.SIGKILL:
             outcomes[-1].problems.append(f"the storm ended with {outcomes[-1].storm_status} before it was killed")
     return outcomes

@@ -1,4 +1,4 @@
-/* victims SECONDS: makes processes in every state that a SIGKILL can meet, and tells what became of them. Each ends
+/* victims SECONDS [without-signals]: makes processes in every state that a SIGKILL can meet, and tells what became of them. Each ends
  * with status 7 unless it is killed; anything else is harm, and the exit status is 1. */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -98,10 +98,11 @@ static int live(int kind) {
 }
 
 int main(int argc, char** argv) {
-  if (argc != 2) {
-    fprintf(stderr, "usage: victims SECONDS\n");
+  if (argc != 2 && argc != 3) {
+    fprintf(stderr, "usage: victims SECONDS [without-signals]\n");
     return 125;
   }
+  const int kinds = argc == 3 ? kKinds - 1 : kKinds; /* that with signals is the last one */
   self_path = "/proc/self/exe";
   if (argv[1][0] == '-') return kWell;
   const double end = now() + atof(argv[1]);
@@ -110,7 +111,7 @@ int main(int argc, char** argv) {
   while (living > 0 || now() < end) {
     if (now() < end && living < kMostAtATime) {
       const pid_t child = fork();
-      if (child == 0) _exit(live((int)(made % kKinds)));
+      if (child == 0) _exit(live((int)(made % kinds)));
       if (child > 0) {
         ++made;
         ++living;
