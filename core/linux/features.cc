@@ -24,7 +24,7 @@ int PidfdOf(pid_t tid, bool thread_pidfds) {
 Features Features::Probe() {
   Features features;
   const auto own = static_cast<pid_t>(syscall(SYS_gettid));
-  const Fd pidfd(static_cast<int>(syscall(SYS_pidfd_open, own, kPidfdThread)));
+  const Fd pidfd(PidfdOf(own, true));
   features.thread_pidfds = pidfd.valid();
   struct statfs file_system {};
   features.pidfd_inodes =

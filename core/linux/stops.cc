@@ -128,8 +128,6 @@ void LinuxTask::AtSyscall() {
   if (entry) {
     first_argument_.reset();
     entry_result_ = -ENOSYS;
-  }
-  if (entry) {
     in_syscall_ = true;
     interrupted_entry_ = stop_took_interrupt_;
     if (LeavesCallsToFilter()) {

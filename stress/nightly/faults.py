@@ -142,10 +142,11 @@ def scarce_memory(night, seed, seconds):
     outcomes = []
     for mebibytes in (300, 400, 500):
         outcome = night.run(f"a tracer with {mebibytes} MiB of address space", _victims(night, max(1, seconds // 3)), seed,
-                            [*PACE, "--scarce"], storm_prefix=["prlimit", f"--as={mebibytes << 20}"], storm_may_die=True)
-        if "nobody opened it" in outcome.output:  # it died before it was attached to anything
-            outcome.problems.clear()
-        else:
+                            [*PACE, "--scarce"], storm_prefix=["prlimit", f"--as={mebibytes << 20}"], storm_may_die=True,
+                            expected=None)
+        if "nobody opened it" not in outcome.output:  # else it died before it was attached to anything
+            if outcome.status != 0:
+                outcome.problems.append(f"the program ended with {outcome.status}: {outcome.output[-400:]}")
             outcome.faults["memory limit of the tracer"] = 1
         outcomes.append(outcome)
     return outcomes

@@ -65,7 +65,7 @@ class StormTest(unittest.TestCase):
         # A stopped process, which nobody is going to continue.
         storms.LEFT_SECONDS = 3
         self.addCleanup(setattr, storms, "LEFT_SECONDS", 30)
-        outcome = self.night.run("leaves", ["sh", "-c", "sh -c 'kill -STOP $$' & sleep 0.2"], 7, ["--seconds", "1"],
+        outcome = self.night.run("leaves", ["sh", "-c", "sh -c 'kill -STOP $$' &"], 7, ["--seconds", "1"],
                                  expected=None)
         self.assertTrue(any("left behind" in problem for problem in outcome.problems), outcome.problems)
 

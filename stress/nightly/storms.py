@@ -40,9 +40,6 @@ class Outcome:
     output: str = ""  # of the program
     history: str = ""
 
-    def record(self):
-        return dataclasses.asdict(self)
-
 
 def become_reaper():
     """What the programs leave behind becomes this process's child, and is noticed."""
@@ -72,11 +69,9 @@ def children_of(pid):
 
 
 def descendants_of(pid):
-    found, todo = [], [pid]
-    while todo:
-        for child in children_of(todo.pop()):
-            found.append(child)
-            todo.append(child)
+    found = children_of(pid)
+    for child in found:  # it grows meanwhile
+        found += children_of(child)
     return found
 
 

@@ -43,7 +43,6 @@ using Clock = std::chrono::steady_clock;
 class Counts {
  public:
   void Callback(history::What what) { ++callbacks_[static_cast<size_t>(what)]; }
-  uint64_t callbacks(history::What what) const { return callbacks_[static_cast<size_t>(what)]; }
   // Results that every call may have. Before the first Call.
   void Allow(std::initializer_list<int> results) { allowed_.insert(results); }
   // A call gave `result`, which must be one of `allowed`: else it is a breach.

@@ -124,7 +124,7 @@ class VisitInProgress {
         visitor_->Asked();
         return Control("control INTERRUPT", UTRACE_INTERRUPT, false);
       case 4:
-        Hold();
+        if (Hold()) LetGo();
         return;
       case 5:
         counts_.Call("lookup", Lookup(), {0, -ENOENT, -ESRCH});
@@ -167,7 +167,7 @@ class VisitInProgress {
   // Stops the task, kills its process while it is held, and sees it die at once.
   void KillHeld() {
     SetEvents(kAlways);
-    Hold(/*kill=*/true);
+    if (Hold()) Kill();
   }
 
  private:
@@ -217,7 +217,7 @@ class VisitInProgress {
   }
 
   // Stops the task and looks at it. False if it did not stop.
-  bool Hold(bool kill = false) {
+  bool Hold() {
     const auto start = Clock::now();
     int status = api().utrace_control(watched_.task, engine_, UTRACE_STOP);
     if (counts_.Call("control STOP", status, {0, -EINPROGRESS, -ESRCH}) == -ESRCH) return false;
@@ -234,7 +234,10 @@ class VisitInProgress {
     status = api().utrace_finish_examine(watched_.task, engine_, &examiner);
     counts_.Call("finish_examine", status, {0, -EAGAIN, -EINVAL, -ESRCH});
     if (read != 0 && status == 0) counts_.Breach("the registers of a held task could not be read");
-    if (kill) return Kill();
+    return true;
+  }
+
+  void LetGo() {
     if (random_.OneIn(4)) std::this_thread::yield();
     const uint64_t how = random_.Below(4);
     if (how < 2) {
@@ -242,7 +245,6 @@ class VisitInProgress {
     } else {
       Control("control RESUME", UTRACE_RESUME, false);
     }
-    return true;
   }
 
   int Prepare(utrace_examiner* examiner) {
@@ -251,9 +253,9 @@ class VisitInProgress {
                         {0, -EAGAIN, -EINVAL, -ESRCH});
   }
 
-  bool Kill() {
+  void Kill() {
     const pid_t process = api().utrace_task_tgid(watched_.task);
-    if (process == storm_.root() || ::kill(process, SIGKILL) != 0) return false;
+    if (process == storm_.root() || ::kill(process, SIGKILL) != 0) return;
     counts_.Fault("kill while held");
     const auto start = Clock::now();
     utrace_examiner examiner = {};
@@ -261,12 +263,11 @@ class VisitInProgress {
       if (Clock::now() - start > std::chrono::seconds(30)) {
         counts_.Breach("process " + std::to_string(process) +
                        " was killed while held, and does not die");
-        return false;
+        return;
       }
       std::this_thread::yield();
     }
     counts_.death.Add(Clock::now() - start);
-    return true;
   }
 
   Storm& storm_;
