@@ -74,8 +74,8 @@ void LinuxTask::AtClone(int event) {
   child_core->MarkAdopted();
   lane->Add(&child);
   host.NoteAdded(lane, child.tgid_);
-  if (child.tid() == child.tgid_ && host.features().thread_pidfds) {
-    host.watcher().Add(&child, lane, OpenPidfd(child_tid, true), true);
+  if (child.tid() == child.tgid_) {
+    host.watcher().Add(&child, lane, OpenPidfd(child_tid, host.features().thread_pidfds), true);
   }
   child.Publish(true);
   Verdict verdict;
@@ -115,9 +115,7 @@ void LinuxTask::Renamed(pid_t leader_tid) {
     leader->core().Unref();
   }
   identity_.store(IdentityOf(leader_tid, host.features()));
-  if (host.features().thread_pidfds) {
-    host.watcher().Add(this, lane, OpenPidfd(leader_tid, true), true);
-  }
+  host.watcher().Add(this, lane, OpenPidfd(leader_tid, host.features().thread_pidfds), true);
 }
 
 void LinuxTask::AtExec() {
