@@ -73,8 +73,9 @@ class Runs:
         self.totals = {"events": 0, "tasks": 0, "faults": 0, "failed": 0}
         self.expected = {}  # statuses of stressors, untraced
 
-    def add(self, outcomes):
+    def add(self, only, outcomes):
         for outcome in outcomes:
+            outcome.only = only
             self.outcomes.append(outcome)
             self.totals["events"] += outcome.result.get("events", 0)
             self.totals["tasks"] += outcome.result.get("tasks", 0)
@@ -96,7 +97,7 @@ class Runs:
             flags += ["--events", str(0x3fff & ~0xc0)]
         command = stressors.command(names, seconds)
         expected = self.untraced(names[0]) if len(names) == 1 else 0
-        self.add([self.night.run("+".join(names), command, seed, flags, expected=expected)])
+        self.add("+".join(names), [self.night.run("+".join(names), command, seed, flags, expected=expected)])
 
 
 def whole_night(runs, seed, progress):
@@ -115,7 +116,7 @@ def whole_night(runs, seed, progress):
             next_fault += 1
             seconds = max(2, int(FAULTS_SHARE * progress.seconds * share / shares / 4))
             start = time.monotonic()
-            runs.add(fault(runs.night, chooser.randrange(1 << 30), min(seconds, max(2, int(progress.left())))))
+            runs.add(fault.__name__, fault(runs.night, chooser.randrange(1 << 30), min(seconds, max(2, int(progress.left())))))
             spent_on_faults += time.monotonic() - start
             continue
         turn += 1
@@ -156,7 +157,7 @@ def main():
     if options.only:
         known = {fault.__name__: fault for fault, _ in faults.ALL}
         if options.only in known:
-            runs.add(known[options.only](night, seed, int(options.minutes * 60)))
+            runs.add(options.only, known[options.only](night, seed, int(options.minutes * 60)))
         else:
             runs.stress(options.only.split("+"), seed, int(options.minutes * 60))
     else:

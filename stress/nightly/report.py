@@ -39,7 +39,7 @@ def record(runs, began, seed, options, progress):
             entry["runs"] += 1
             entry["failed"] += bool(outcome.problems)
         recorded.append({
-            "name": outcome.name, "seed": outcome.seed, "flags": outcome.flags, "status": outcome.status,
+            "name": outcome.name, "only": outcome.only, "seed": outcome.seed, "flags": outcome.flags, "status": outcome.status,
             "events": result.get("events", 0), "tasks": result.get("tasks", 0),
             "most_tasks": result.get("most_tasks", 0), "engines": result.get("attached", 0),
             "seconds": round(result.get("seconds", 0), 2), "resident_kib": result.get("resident_kib", 0),
@@ -64,16 +64,9 @@ def add_night(path, night):
         return [json.loads(line) for line in file if line.strip()]
 
 
-def command_of(run, minutes=None):
+def command_of(run):
     """Repeats one run."""
-    name = {"kills by engines": "kills_in_callbacks", "kills from outside": "kills_at_random",
-            "tracer killed": "tracer_killed", "tracer interrupted": "interrupted", "frozen": "frozen",
-            "set-user-id": "set_user_id", "in a container": "containers", "few process ids": "reused_ids",
-            "result to a full disk": "full_disk", "ptrace itself, wrapped": "wrapped_tracers"}.get(run["name"])
-    if name is None:
-        name = ("scarce_descriptors" if "descriptors" in run["name"] else
-                "scarce_memory" if "address space" in run["name"] else run["name"])
-    return f"bazel run //stress:nightly -- --only {name} --seed {run['seed']} --minutes {minutes or 0.1}"
+    return f"bazel run //stress:nightly -- --only {run['only']} --seed {run['seed']} --minutes 0.1"
 
 
 def duration(nanoseconds):

@@ -32,6 +32,7 @@ class Outcome:
     seed: int
     flags: list
     command: list
+    only: str = ""  # what the option --only repeats it by
     status: int = None  # of the program, as subprocess has it
     storm_status: int = None
     result: dict = dataclasses.field(default_factory=dict)  # what the storm counted
