@@ -42,9 +42,9 @@ std::string Tracers::Serve(Fd* socket, pid_t peer, std::string_view hello) {
   }
   ++served_;
   try {
-    std::thread([this, fd = socket->get(), said] {
+    std::thread([this, fd = socket->get(), said, arrival = ++arrivals_] {
       linux_host::UseFaultStack();
-      emulation_.Serve(fd, said);
+      emulation_.Serve(fd, said, arrival);
       --served_;
       shared_.wake();
     }).detach();

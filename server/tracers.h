@@ -47,6 +47,7 @@ class Tracers {
   LinuxHostRequests host_;
   ptrace_compat::Emulation emulation_;
   std::atomic<size_t> served_{0};
+  uint64_t arrivals_ = 0;  // the main thread's
 };
 
 }  // namespace utrace::server

@@ -75,10 +75,12 @@ void work(int index) {
 constexpr int kMost = 16;
 sem_t turn[kMost + 1];
 sem_t up;
+pid_t tids[kMost];
 
 void* Thread(void* argument) {
   const int index = *static_cast<int*>(argument);
   own = index;
+  tids[index] = gettid();
   sem_post(&up);
   sem_wait(&turn[index]);
   work(index);
@@ -86,17 +88,38 @@ void* Thread(void* argument) {
   return nullptr;
 }
 
-// `count` threads which are all there when all_up is called, and then work one after the other.
-void Threads(int count) {
-  pthread_t threads[kMost];
-  int indexes[kMost];
+// Until thread `index` waits for its turn, so that each gdb finds it at the same place.
+void AwaitWaiting(int index) {
+  char path[64];
+  snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", tids[index]);
+  char expected[64];
+  snprintf(expected, sizeof(expected), "%d 0x%lx ", SYS_futex,
+           reinterpret_cast<unsigned long>(&turn[index]));
+  char line[256] = "";
+  while (strncmp(line, expected, strlen(expected)) != 0) {
+    FILE* file = fopen(path, "re");
+    if (file == nullptr || fgets(line, sizeof(line), file) == nullptr) abort();
+    fclose(file);
+  }
+}
+
+// `count` threads that go to wait for their turns; each of them does if they are to be settled.
+void StartThreads(int count, bool settled, pthread_t* threads, int* indexes) {
   sem_init(&up, 0, 0);
   for (int n = 0; n <= count; ++n) sem_init(&turn[n], 0, 0);
   for (int n = 0; n < count; ++n) {
     indexes[n] = n;
     pthread_create(&threads[n], nullptr, Thread, &indexes[n]);
     sem_wait(&up);
+    if (settled) AwaitWaiting(n);
   }
+}
+
+// `count` threads which are all there when all_up is called, and then work one after the other.
+void Threads(int count, bool settled) {
+  pthread_t threads[kMost];
+  int indexes[kMost];
+  StartThreads(count, settled, threads, indexes);
   all_up();
   sem_post(&turn[0]);
   sem_wait(&turn[count]);
@@ -145,8 +168,8 @@ int main(int argc, char** argv) {
     } catch (const std::exception& e) {
       printf("caught %s\n", e.what());
     }
-  } else if (strcmp(mode, "threads") == 0) {
-    Threads(argc > 2 ? atoi(argv[2]) : 8);
+  } else if (strcmp(mode, "threads") == 0 || strcmp(mode, "settled-threads") == 0) {
+    Threads(argc > 2 ? atoi(argv[2]) : 8, strcmp(mode, "settled-threads") == 0);
     printf("counter %d\n", counter);
   } else if (strcmp(mode, "fork") == 0) {
     Fork(false);
@@ -176,13 +199,7 @@ int main(int argc, char** argv) {
   } else if (strcmp(mode, "wait-threads") == 0) {
     pthread_t threads[8];
     int indexes[8];
-    sem_init(&up, 0, 0);
-    for (int n = 0; n <= 8; ++n) sem_init(&turn[n], 0, 0);
-    for (int n = 0; n < 8; ++n) {
-      indexes[n] = n;
-      pthread_create(&threads[n], nullptr, Thread, &indexes[n]);
-      sem_wait(&up);
-    }
+    StartThreads(8, /*settled=*/true, threads, indexes);
     printf("ready\n");
     fflush(stdout);
     const int got = blocked_calls();

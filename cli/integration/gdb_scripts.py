@@ -275,7 +275,7 @@ script("exec of another program", "exec", """
     backtrace
     continue
 """)
-script("eight threads", "threads 8", """
+script("eight threads", "settled-threads 8", """
     break all_up
     run
     info threads
@@ -288,7 +288,7 @@ script("eight threads", "threads 8", """
     delete
     continue
 """)
-script("stepping with threads", "threads 8", """
+script("stepping with threads", "settled-threads 8", """
     break work if index == 3
     run
     next
@@ -298,7 +298,7 @@ script("stepping with threads", "threads 8", """
     finish
     continue
 """)
-script("scheduler locking", "threads 4", """
+script("scheduler locking", "settled-threads 4", """
     break work if index == 1
     run
     set scheduler-locking on
@@ -308,7 +308,7 @@ script("scheduler locking", "threads 4", """
     set scheduler-locking off
     continue
 """)
-script("breakpoint of one thread", "threads 8", """
+script("breakpoint of one thread", "settled-threads 8", """
     break all_up
     run
     break work thread 5
@@ -317,7 +317,7 @@ script("breakpoint of one thread", "threads 8", """
     print own
     continue
 """)
-script("non-stop", "threads 8", """
+script("non-stop", "settled-threads 8", """
     set non-stop on
     break all_up
     run
@@ -326,7 +326,7 @@ script("non-stop", "threads 8", """
     info threads
     continue
 """)
-script("thread-local variable", "threads 4", """
+script("thread-local variable", "settled-threads 4", """
     break all_up
     run
     print own
@@ -335,7 +335,7 @@ script("thread-local variable", "threads 4", """
     thread apply all print own
     continue
 """)
-script("calls in threads", "threads 4", """
+script("calls in threads", "settled-threads 4", """
     break all_up
     run
     set scheduler-locking on
@@ -442,7 +442,7 @@ script("memory changed", "plain", """
     find &text, +10, 'b'
     continue
 """)
-script("core file", "threads 4", """
+script("core file", "settled-threads 4", """
     break all_up
     run
     generate-core-file core.debuggee

@@ -70,6 +70,7 @@ class TwoTerminals(TracingTest):
         # The program's end of its pipes is its own.
         self.program.kill()
         self.program.wait(timeout=DEADLINE)
+        self.await_without(self.program, self.pid)
         self.ask(self.program)
         threads = self.ps(self.pid)
         self.assertEqual({engine["client"]["pid"] for thread in threads.values()
@@ -158,6 +159,7 @@ class LogAndCatcher(TracingTest):
     def test_the_log_outlives_the_catcher(self):
         self.catcher.kill()
         self.catcher.wait(timeout=DEADLINE)
+        self.await_without(self.catcher, self.pid)
         self.ask(self.program)
         self.crash()
         self.assertEqual(self.program.wait(timeout=DEADLINE), -signal.SIGABRT)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 DEADLINE = 60  # seconds; a guard against hanging
@@ -160,6 +161,14 @@ class TracingTest(unittest.TestCase):
         self.assertEqual((result.returncode, result.stderr), (0, ""))
         return {thread["tid"]: thread for process in json.loads(result.stdout)["processes"]
                 for thread in process["threads"]}
+
+    def await_without(self, client, target):
+        """Until no engine of a client that has died is on the target: its server hears of the death in its
+        own time."""
+        deadline = time.monotonic() + DEADLINE
+        while any(engine["client"]["pid"] == client.pid for thread in self.ps(target).values()
+                  for engine in thread["engines"]):
+            self.assertLess(time.monotonic(), deadline, "the engines outlive their client")
 
     def end(self, process, how=signal.SIGINT):
         """Its exit status and standard error after a signal."""

@@ -17,11 +17,15 @@ namespace utrace::ptrace_compat {
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  // Takes over `socket`; borrows `watcher`, which sends what the socket had no room for.
-  Connection(int socket, Watcher& watcher) : socket_(socket), watcher_(watcher) {}
+  // Takes over `socket`; borrows `watcher`, which sends what the socket had no room for. `arrival` is its
+  // place among the server's connections.
+  Connection(int socket, Watcher& watcher, uint64_t arrival)
+      : socket_(socket), watcher_(watcher), arrival_(arrival) {}
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
+
+  uint64_t arrival() const { return arrival_; }
 
   // Sends `reply`, whose size it sets, and `payload` behind it; never waits, loses nothing while the
   // connection lives, keeps the order. A client that lets much pile up is given up: ShutDown. Any thread.
@@ -37,6 +41,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   const int socket_;
   Watcher& watcher_;
+  const uint64_t arrival_;
   std::vector<std::byte> received_;  // of the thread that receives
   std::mutex mutex_;
   // ---- Guarded by mutex_. ----

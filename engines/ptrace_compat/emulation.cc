@@ -11,7 +11,9 @@ Emulation::Emulation(HostRequests& host, MakeOwner make_owner)
 
 Emulation::~Emulation() = default;
 
-void Emulation::Serve(int socket, const wire::Hello& hello) { world_->Serve(socket, hello); }
+void Emulation::Serve(int socket, const wire::Hello& hello, uint64_t arrival) {
+  world_->Serve(socket, hello, arrival);
+}
 
 bool Emulation::Idle() const { return world_->Idle(); }
 

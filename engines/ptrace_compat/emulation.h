@@ -36,9 +36,13 @@ class Emulation {
   // closes or its thread ends. Blocks: on a thread of its own. Takes over `socket`. `hello.pid` must have
   // been compared with the socket's peer.
   //
+  // `arrival` is its place among the connections of the server: of two that a thread has, the later counts,
+  // whichever is read first; the other is closed, and a farewell that comes in
+  // by it is void.
+  //
   // What the thread traces stays traced when the connection closes: it is detached, or killed if it asked
   // for PTRACE_O_EXITKILL, when the thread ends or says Op::kBye.
-  void Serve(int socket, const wire::Hello& hello);
+  void Serve(int socket, const wire::Hello& hello, uint64_t arrival);
 
   // Whether nothing is traced and no tracer is connected. Any thread.
   bool Idle() const;

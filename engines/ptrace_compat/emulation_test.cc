@@ -280,6 +280,25 @@ TEST_F(EmulationTest, AnExecOfTheTracerKeepsItsTracees) {
   puppet.Do('g');
 }
 
+// Its thread in the server may be late: that of the program which the tracer runs by now is there already.
+TEST_F(EmulationTest, AConnectionThatALaterOneOvertookIsRefused) {
+  const Puppet puppet(Basics);
+  TestTracer tracer(emulation_);
+  ASSERT_EQ(tracer.Ptrace(PTRACE_SEIZE, puppet.pid()), 0);
+  int sockets[2];
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets), 0);
+  wire::Hello hello;
+  hello.pid = tracer.pid();
+  hello.tid = tracer.pid();
+  emulation_.Serve(sockets[1], hello, /*arrival=*/0);
+  wire::Reply reply;
+  ASSERT_EQ(recv(sockets[0], &reply, sizeof(reply), 0), static_cast<ssize_t>(sizeof(reply)));
+  EXPECT_EQ(reply.error, ESRCH);
+  close(sockets[0]);
+  ASSERT_EQ(tracer.Ptrace(PTRACE_DETACH, puppet.pid()), -ESRCH);  // not stopped
+  ASSERT_EQ(tracer.Ptrace(PTRACE_INTERRUPT, puppet.pid()), 0);
+}
+
 TEST_F(EmulationTest, WhatCannotBeTracedIsRefusedAsByTheKernel) {
   TestTracer tracer(emulation_);
   EXPECT_EQ(tracer.Ptrace(PTRACE_ATTACH, tracer.pid()), -EPERM);

@@ -234,7 +234,9 @@ class TestTracer {
     wire::Hello hello;
     hello.pid = pid_;
     hello.tid = tid;
-    server_ = std::thread([this, hello, fd = sockets[1]] { emulation_.Serve(fd, hello); });
+    server_ = std::thread([this, hello, fd = sockets[1], arrival = ++arrivals_] {
+      emulation_.Serve(fd, hello, arrival);
+    });
     EXPECT_EQ(Receive().reply.error, 0);
   }
 
@@ -351,6 +353,7 @@ class TestTracer {
   }
 
  private:
+  static inline std::atomic<uint64_t> arrivals_{0};
   Emulation& emulation_;
   pid_t pid_ = 0;
   bool own_ = false;

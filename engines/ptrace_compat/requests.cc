@@ -569,8 +569,8 @@ long Requests::Memory(const wire::MemoryRequest& request, bool write, std::span<
 
 // ---- Connections ------------------------------------------------------------------------------------
 
-void World::Serve(int socket, const wire::Hello& hello) {
-  const auto connection = std::make_shared<Connection>(socket, watcher_);
+void World::Serve(int socket, const wire::Hello& hello, uint64_t arrival) {
+  const auto connection = std::make_shared<Connection>(socket, watcher_, arrival);
   if (hello.magic != wire::kMagic || hello.version != wire::kWireVersion) {
     connection->Send({.error = EPROTO});
     return;
@@ -588,7 +588,7 @@ void World::Serve(int socket, const wire::Hello& hello) {
     if (packet.empty()) break;
     if (requests.Handle(packet)) continue;
     // It said farewell, or what nobody says.
-    Ended(tracer);
+    Ended(tracer, connection.get());
     return;
   }
   const Lock lock(mutex);

@@ -99,7 +99,7 @@ std::shared_ptr<Tracer> World::Enter(Lock& lock, pid_t pid, pid_t tid,
       made->process = process;
       process->threads.push_back(made);
       tracers_[tid] = made;
-      made->watch = watcher_.Add(made->pidfd, EPOLLIN, [this, made] { Ended(made); });
+      made->watch = watcher_.Add(made->pidfd, EPOLLIN, [this, made] { Ended(made, nullptr); });
       tracer = made;
     } else if (made->pidfd >= 0) {
       close(made->pidfd);
@@ -107,7 +107,10 @@ std::shared_ptr<Tracer> World::Enter(Lock& lock, pid_t pid, pid_t tid,
   }
   if (tracer != nullptr && connection != nullptr) {
     // The one before belonged to the program that this thread ran before its exec.
-    if (tracer->connection != nullptr) tracer->connection->ShutDown();
+    if (tracer->connection != nullptr) {
+      if (tracer->connection->arrival() > connection->arrival()) return nullptr;
+      tracer->connection->ShutDown();
+    }
     tracer->connection = connection;
     tracer->waits.clear();
     tracer->process->sigchld = 0;
@@ -115,10 +118,10 @@ std::shared_ptr<Tracer> World::Enter(Lock& lock, pid_t pid, pid_t tid,
   return tracer;
 }
 
-// The thread is gone, or leaves.
-void World::Ended(const std::shared_ptr<Tracer>& tracer) {
+void World::Ended(const std::shared_ptr<Tracer>& tracer, const Connection* by) {
   Lock lock(mutex);
   if (tracer->ended) return;
+  if (by != nullptr && tracer->connection.get() != by) return;
   tracer->ended = true;
   EndLinks(lock, *tracer);
   if (tracer->connection != nullptr) tracer->connection->ShutDown();
@@ -170,7 +173,7 @@ void World::EndAll() {
     closing_ = true;
     for (const auto& [_, tracer] : tracers_) all.push_back(tracer);
   }
-  for (const auto& tracer : all) Ended(tracer);
+  for (const auto& tracer : all) Ended(tracer, nullptr);
 }
 
 // ---- Links ------------------------------------------------------------------------------------------

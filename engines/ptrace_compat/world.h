@@ -32,7 +32,7 @@ class World {
   World& operator=(const World&) = delete;
 
   // ---- Any thread, without the lock; emulation.h. ----
-  void Serve(int socket, const wire::Hello& hello);
+  void Serve(int socket, const wire::Hello& hello, uint64_t arrival);
   bool Idle();
   void EndAll();
   std::vector<pid_t> TracersOf(pid_t tid);
@@ -68,11 +68,12 @@ class World {
  private:
   friend class Requests;
 
-  // Thread `tid` of process `pid` as a tracer, made if it is none yet; null if it is gone. `connection` is
-  // null for one that has not connected yet, whose child called PTRACE_TRACEME.
+  // Thread `tid` of process `pid` as a tracer, made if it is none yet; null if it is gone, or has a later
+  // connection. `connection` is null for one that has not connected yet, whose child called PTRACE_TRACEME.
   std::shared_ptr<Tracer> Enter(Lock& lock, pid_t pid, pid_t tid,
                                 const std::shared_ptr<Connection>& connection);
-  void Ended(const std::shared_ptr<Tracer>& tracer);
+  // The thread is gone, or leaves: then it said so by connection `by`, which has to be its latest.
+  void Ended(const std::shared_ptr<Tracer>& tracer, const Connection* by);
   void Forget(const std::shared_ptr<Tracer>& tracer);
   void EndLinks(Lock& lock, Tracer& tracer);
 
