@@ -2,6 +2,7 @@
 // have a MARK. Output is one line at the end, so that it does not mix with gdb's.
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
@@ -73,28 +74,21 @@ void work(int index) {
 }  // extern "C"
 
 constexpr int kMost = 16;
-sem_t turn[kMost + 1];
+// Whether every thread is at a place of its own whenever one of them is looked at, so that each debugger
+// finds the same. It costs calls, as many as it takes: not for a log of calls.
+bool settled = false;
+sem_t turn[kMost];
+sem_t done;
 sem_t up;
 pid_t tids[kMost];
 
-void* Thread(void* argument) {
-  const int index = *static_cast<int*>(argument);
-  own = index;
-  tids[index] = gettid();
-  sem_post(&up);
-  sem_wait(&turn[index]);
-  work(index);
-  sem_post(&turn[index + 1]);
-  return nullptr;
-}
-
-// Until thread `index` waits for its turn, so that each gdb finds it at the same place.
-void AwaitWaiting(int index) {
+// Until thread `tid` waits for `semaphore`.
+void AwaitWaiting(pid_t tid, const sem_t* semaphore) {
   char path[64];
-  snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", tids[index]);
+  snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", tid);
   char expected[64];
   snprintf(expected, sizeof(expected), "%d 0x%lx ", SYS_futex,
-           reinterpret_cast<unsigned long>(&turn[index]));
+           reinterpret_cast<unsigned long>(semaphore));
   char line[256] = "";
   while (strncmp(line, expected, strlen(expected)) != 0) {
     FILE* file = fopen(path, "re");
@@ -103,28 +97,56 @@ void AwaitWaiting(int index) {
   }
 }
 
-// `count` threads that go to wait for their turns; each of them does if they are to be settled.
-void StartThreads(int count, bool settled, pthread_t* threads, int* indexes) {
-  sem_init(&up, 0, 0);
-  for (int n = 0; n <= count; ++n) sem_init(&turn[n], 0, 0);
-  for (int n = 0; n < count; ++n) {
-    indexes[n] = n;
-    pthread_create(&threads[n], nullptr, Thread, &indexes[n]);
-    sem_wait(&up);
-    if (settled) AwaitWaiting(n);
-  }
+// Until thread `tid`, which was joined, is no longer there: it can be joined a moment before that.
+void AwaitGone(pid_t tid) {
+  char path[64];
+  snprintf(path, sizeof(path), "/proc/self/task/%d", tid);
+  while (access(path, F_OK) == 0) sched_yield();
 }
 
-// `count` threads which are all there when all_up is called, and then work one after the other.
-void Threads(int count, bool settled) {
-  pthread_t threads[kMost];
-  int indexes[kMost];
-  StartThreads(count, settled, threads, indexes);
-  all_up();
-  sem_post(&turn[0]);
-  sem_wait(&turn[count]);
-  for (int n = 0; n < count; ++n) pthread_join(threads[n], nullptr);
+void* Thread(void* argument) {
+  const int index = *static_cast<int*>(argument);
+  own = index;
+  tids[index] = gettid();
+  sem_post(&up);
+  sem_wait(&turn[index]);
+  if (settled) AwaitWaiting(getpid(), &done);
+  work(index);
+  sem_post(&done);
+  return nullptr;
 }
+
+// Threads that wait for their turns and work one after the other.
+class Threads {
+ public:
+  // All wait for their turns, if `waiting`.
+  Threads(int count, bool waiting) : count_(count) {
+    sem_init(&up, 0, 0);
+    sem_init(&done, 0, 0);
+    for (int n = 0; n < count_; ++n) {
+      sem_init(&turn[n], 0, 0);
+      indexes_[n] = n;
+      pthread_create(&threads_[n], nullptr, Thread, &indexes_[n]);
+      sem_wait(&up);
+      if (waiting) AwaitWaiting(tids[n], &turn[n]);
+    }
+  }
+
+  // Each works, and ends.
+  void TakeTurns() {
+    for (int n = 0; n < count_; ++n) {
+      sem_post(&turn[n]);
+      sem_wait(&done);
+      pthread_join(threads_[n], nullptr);
+      if (settled) AwaitGone(tids[n]);
+    }
+  }
+
+ private:
+  const int count_;
+  pthread_t threads_[kMost];
+  int indexes_[kMost];
+};
 
 void Fork(bool vfork_it) {
   const pid_t pid = vfork_it ? vfork() : fork();
@@ -148,6 +170,11 @@ void* ExecThread(void* argument) {
 
 int main(int argc, char** argv) {
   const char* mode = argc > 1 ? argv[1] : "plain";
+  constexpr char kSettled[] = "settled-";
+  if (strncmp(mode, kSettled, strlen(kSettled)) == 0) {
+    settled = true;
+    mode += strlen(kSettled);
+  }
   if (strcmp(mode, "plain") == 0) {
     const int six = twice(3);
     count_to(10);
@@ -168,8 +195,10 @@ int main(int argc, char** argv) {
     } catch (const std::exception& e) {
       printf("caught %s\n", e.what());
     }
-  } else if (strcmp(mode, "threads") == 0 || strcmp(mode, "settled-threads") == 0) {
-    Threads(argc > 2 ? atoi(argv[2]) : 8, strcmp(mode, "settled-threads") == 0);
+  } else if (strcmp(mode, "threads") == 0) {
+    Threads threads(argc > 2 ? atoi(argv[2]) : 8, /*waiting=*/settled);
+    all_up();
+    threads.TakeTurns();
     printf("counter %d\n", counter);
   } else if (strcmp(mode, "fork") == 0) {
     Fork(false);
@@ -197,14 +226,11 @@ int main(int argc, char** argv) {
     const int six = twice(3);
     printf("read %d, %d, counter %d\n", got, six, counter);
   } else if (strcmp(mode, "wait-threads") == 0) {
-    pthread_t threads[8];
-    int indexes[8];
-    StartThreads(8, /*settled=*/true, threads, indexes);
+    Threads threads(8, /*waiting=*/true);
     printf("ready\n");
     fflush(stdout);
     const int got = blocked_calls();
-    sem_post(&turn[0]);
-    for (pthread_t thread : threads) pthread_join(thread, nullptr);
+    threads.TakeTurns();
     printf("read %d, counter %d\n", got, counter);
   } else {
     fprintf(stderr, "debuggee: no such mode\n");

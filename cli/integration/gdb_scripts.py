@@ -532,14 +532,14 @@ script("attach twice", "wait", """
     bt 1
     detach
 """, attach=True)
-script("attach to threads", "wait-threads", """
+script("attach to threads", "settled-wait-threads", """
     info threads
     thread apply all backtrace 1
     thread 4
     print own
     detach
 """, attach=True)
-script("attach in non-stop", "wait-threads", """
+script("attach in non-stop", "settled-wait-threads", """
     detach
     set non-stop on
     attach @pid@

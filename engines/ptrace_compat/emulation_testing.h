@@ -16,7 +16,9 @@
 
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -135,6 +137,7 @@ class Puppet {
     }
     EXPECT_EQ(read(pids[0], &pid_, sizeof(pid_)), static_cast<ssize_t>(sizeof(pid_)));
     for (const int fd : {pids[0], pids[1], commands_[0], done_[1], status_[1]}) close(fd);
+    AwaitReading();
   }
   ~Puppet() {
     kill(pid_, SIGKILL);
@@ -167,6 +170,18 @@ class Puppet {
   }
 
  private:
+  // Until it waits for a command: the way there is calls that a test does not reckon with.
+  void AwaitReading() const {
+    const std::string path = "/proc/" + std::to_string(pid_) + "/syscall";
+    const auto guard = std::chrono::steady_clock::now() + std::chrono::seconds(kGuardSeconds);
+    int number = -1;
+    while (number != SYS_read && std::chrono::steady_clock::now() < guard) {
+      std::ifstream file(path);
+      if (!(file >> number)) number = -1;  // "running"
+    }
+    EXPECT_EQ(number, SYS_read) << path;
+  }
+
   [[noreturn]] void Run(const Body& body) const {
     for (;;) {
       char command = 0;
