@@ -43,6 +43,7 @@ struct Stop {
   Kind kind = Kind::kOther;
   // This link's alone; else it is what the first occurrence has come to.
   bool own = false;
+  bool by_interrupt = false;  // PTRACE_INTERRUPT's
   int code = 0;
   bool has_info = false;  // else PTRACE_GETSIGINFO fails
   siginfo_t info{};

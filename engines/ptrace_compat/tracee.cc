@@ -205,6 +205,8 @@ void Tracee::EnterStop(Link& link, const Stop& stop) {
   link.stop = stop;
   link.state = Link::State::kStopped;
   link.prepared = false;
+  // As in the kernel, whatever stop comes first is the one that PTRACE_INTERRUPT asked for.
+  std::erase_if(link.own, [](const Stop& next) { return next.by_interrupt; });
   if (stop.kind == Stop::Kind::kSyscall) {
     const bool good = (link.options & PTRACE_O_TRACESYSGOOD) != 0;
     if (good) link.stop.code = kGoodSyscallCode;
@@ -377,6 +379,7 @@ void Tracee::Interrupt(Lock& lock, Link& link) {
                                  [](const Stop& stop) { return stop.is_event_stop(); });
   if (!asked) {
     Stop stop;
+    stop.by_interrupt = true;
     stop.code = EventCode(kEventStop, group_stop_ != 0 ? group_stop_ : SIGTRAP);
     stop.has_info = true;
     stop.info = TrapInfo(stop.code);

@@ -374,7 +374,7 @@ CASE(run_blocked_call_interrupted) {
 CASE(run_nanosleep_interrupted) {
   const pid_t pid = Seized(PTRACE_O_TRACESYSGOOD, [] {
     raise(SIGUSR2);
-    const timespec time{0, 100000000};
+    const timespec time{1000, 0};
     syscall(SYS_nanosleep, &time, nullptr);
   });
   Wait(pid);
@@ -390,10 +390,9 @@ CASE(run_nanosleep_interrupted) {
   DO(PTRACE_SYSCALL, pid, 0, 0);
   Wait(pid);
   Say("rax %lld", Registers(pid).rax);
-  DO(PTRACE_SYSCALL, pid, 0, 0);
-  Wait(pid);
   Say("call %llu", Registers(pid).orig_rax);
   DO(PTRACE_CONT, pid, 0, 0);
+  kill(pid, SIGKILL);
   Wait(pid);
 }
 
