@@ -16,6 +16,7 @@ Exit status: 0 all is as expected; 1 something is not; 2 wrong use.
 
 import argparse
 import collections
+import concurrent.futures
 import difflib
 import os
 import re
@@ -26,6 +27,7 @@ import tempfile
 
 DEADLINE = 30  # seconds for one run; a guard against hanging
 PATIENCE = 5   # for one that is known to differ, perhaps by hanging
+AT_ONCE = 16   # of those
 
 Outcome = collections.namedtuple("Outcome", "tracer tracees status")
 
@@ -97,19 +99,30 @@ def main():
 
     failures = []
     equal = differ = 0
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory() as directory, \
+         concurrent.futures.ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
         environment = dict(os.environ, UTRACE_SOCKET_DIR=os.path.join(directory, "server.d"))
-        for name in sorted(names):
+        wrap = [os.path.abspath(options.utrace), "wrap", "--"] if options.utrace else []
+
+        def outcomes(name):
+            """Of a native run and of those that it is compared with."""
             case = [cases, "--only", name]
+            deadline = PATIENCE if options.utrace and name in expected | faults else options.deadline
             native = run(case, environment, options.deadline)
             if native.status != "0" or "SCENE" in native.tracer + native.tracees:
+                return native, None
+            others = max(1, options.native - 1)
+            return native, [run([*wrap, *case], environment, deadline) for _ in range(others)]
+
+        # Those that may hang wait together; all others have the machine for themselves.
+        known = {name: pool.submit(outcomes, name) for name in names if name in expected | faults}
+        concurrent.futures.wait(known.values())
+        for name in sorted(names):
+            native, others = known[name].result() if name in known else outcomes(name)
+            if others is None:
                 print(f"{name}: natively it ends with status {native.status}\n{native.tracer}{native.tracees}")
                 failures.append(name)
                 continue
-            others = [run(case, environment, options.deadline) for _ in range(1, options.native)]
-            if options.utrace:
-                others = [run([os.path.abspath(options.utrace), "wrap", "--", *case], environment,
-                              PATIENCE if name in expected | faults else options.deadline)]
             different = next((other for other in others if other != native), None)
             if different:
                 differ += 1
