@@ -12,6 +12,10 @@ std::optional<int> LinuxHostRequests::DeathStatus(TaskView task) {
   return linux_host::DeathStatus(task);
 }
 
+std::optional<uint64_t> LinuxHostRequests::BlockedSignals(TaskView task) {
+  return linux_host::BlockedSignals(task);
+}
+
 std::optional<uint32_t> LinuxHostRequests::FilterData(TaskView task) {
   return linux_host::FilterData(task);
 }

@@ -11,6 +11,7 @@ class LinuxHostRequests final : public ptrace_compat::HostRequests {
  public:
   long Ptrace(TaskView task, int request, uint64_t address, void* data) override;
   std::optional<int> DeathStatus(TaskView task) override;
+  std::optional<uint64_t> BlockedSignals(TaskView task) override;
   std::optional<uint32_t> FilterData(TaskView task) override;
   std::optional<unsigned> DebugRegisterAt(uint64_t user_offset) override;
   int SetDebugRegister(TaskView task, uint64_t owner, unsigned index, uint64_t value) override;

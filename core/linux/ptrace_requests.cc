@@ -11,6 +11,7 @@
 
 #include "core/changes.h"
 #include "core/linux/linux_task.h"
+#include "core/linux/proc.h"
 #include "core/linux/wait_status.h"
 
 namespace utrace::linux_host {
@@ -116,6 +117,12 @@ long PtraceStateRequest(TaskView task, long request, uint64_t address, void* dat
 }
 
 std::optional<int> DeathStatus(TaskView task) { return HostOf(task).DeathStatus(); }
+
+std::optional<uint64_t> BlockedSignals(TaskView task) {
+  const auto status = ReadStatus(task.tid());
+  if (!status) return std::nullopt;
+  return status->blocked;
+}
 
 std::optional<uint32_t> FilterData(TaskView task) { return HostOf(task).FilterData(); }
 

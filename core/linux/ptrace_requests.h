@@ -30,6 +30,11 @@ long PtraceStateRequest(TaskView task, long request, uint64_t address, void* dat
 // threads. Any thread.
 std::optional<int> DeathStatus(TaskView task);
 
+// The signals that the thread blocks now (bit N-1 for signal N), those included that a call such as
+// sigsuspend blocks for its time: PTRACE_GETSIGMASK tells the mask that comes after the call. Nullopt if it
+// is gone. Any thread, at a safe point; waits for nobody.
+std::optional<uint64_t> BlockedSignals(TaskView task);
+
 // What a filter of the program's own answered beside SECCOMP_RET_TRACE, while the task is in the stop of
 // that: in report_syscall_entry, and for as long as the task is held there. Nullopt elsewhere, and where no
 // engine wants such calls (calls_wanted.h). Any thread; waits as PtraceStateRequest does.

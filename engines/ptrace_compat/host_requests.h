@@ -38,6 +38,10 @@ class HostRequests {
   // is -2 then): its status is known when the last of them is dead, at the latest in report_reap.
   virtual std::optional<int> DeathStatus(TaskView task) = 0;
 
+  // The signals that the thread blocks now (bit N-1 for signal N), whatever mask it will have after the present
+  // call. Nullopt if it is gone. At a safe point; waits for nobody.
+  virtual std::optional<uint64_t> BlockedSignals(TaskView task) = 0;
+
   // The SECCOMP_RET_DATA of the program's own filter that stopped this call with SECCOMP_RET_TRACE; in
   // report_syscall_entry, and while the task is held by that. Nullopt if none did, and for an entry
   // that is reported before the filter runs, because some engine wants all calls: it is reported

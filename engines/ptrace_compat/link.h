@@ -49,6 +49,7 @@ struct Stop {
   siginfo_t info{};
   uint64_t message = 0;
   bool registers_changed = false;  // by this link's tracer
+  bool mask_changed = false;       // the same
   // struct ptrace_syscall_info as it was when the stop began; zero bytes if it is not known.
   size_t syscall_info_size = 0;
   std::array<uint8_t, 96> syscall_info{};

@@ -387,6 +387,7 @@ long Requests::OfMachine(Lock& lock, Link& link, const wire::PtraceRequest& requ
   });
   if (result < 0) return result;
   if (request.request == PTRACE_GET_SYSCALL_INFO) result = CorrectSyscallInfo(stop, result, out);
+  if (request.request == PTRACE_SETSIGMASK) link.stop.mask_changed = true;
   if (ChangesRegisters(request.request)) link.stop.registers_changed = true;
   return result;
 }

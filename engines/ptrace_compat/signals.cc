@@ -14,9 +14,16 @@
 namespace utrace::ptrace_compat {
 namespace {
 
-// si_code of a signal that a link had sent when it went on from the stop of a system call: the kernel lets
-// nobody send one as if it came from itself.
-constexpr int kSentCode = -0x5055;
+// The kernel lets nobody send a signal as if it came from itself, or from another. The si_code of one that must is
+// moved among those that anybody may send, and back when it arrives.
+constexpr int kDisguise = -0x50550000;
+constexpr int kMostDisguised = 0xffff;
+
+constexpr int Disguised(int code) { return kDisguise + code; }
+constexpr bool IsDisguised(int code) {
+  return code >= kDisguise - kMostDisguised && code <= kDisguise + kMostDisguised;
+}
+constexpr int Undisguised(int code) { return code - kDisguise; }
 
 // What the machine says of a breakpoint instruction, and of a debug register.
 constexpr int kFromInstruction = SI_KERNEL;
@@ -49,10 +56,28 @@ void Tracee::Replace(siginfo_t& info, int signal, const Tracer& tracer) {
 void Tracee::SendSignal(int signal) const {
   siginfo_t info{};
   info.si_signo = signal;
-  info.si_code = kSentCode;
+  info.si_code = SI_KERNEL;
+  SendDisguised(info);
+}
+
+void Tracee::SendDisguised(siginfo_t info) const {
+  const int signal = info.si_signo;
+  info.si_code = Disguised(info.si_code);
   // Fails if the task is gone, or the user's queue of signals is full: then one without a siginfo.
   if (syscall(SYS_rt_tgsigqueueinfo, task_.tgid(), task_.tid(), signal, &info) != 0) {
     syscall(SYS_tgkill, task_.tgid(), task_.tid(), signal);
+  }
+}
+
+// What comes to the program in the place of another signal, or after a tracer changed the mask, may be blocked:
+// then it waits, as in the kernel, and is reported again. Not where nobody is left to report it to.
+void Tracee::SendBlockedAnew() {
+  while (!leaving_ && !introduced_.empty() && introduced_.front().may_be_blocked) {
+    const siginfo_t info = introduced_.front().info;
+    const uint64_t blocked = world_.host.BlockedSignals(task_).value_or(0);
+    if ((blocked >> (info.si_signo - 1) & 1) == 0) return;
+    introduced_.pop_front();
+    SendDisguised(info);
   }
 }
 
@@ -98,8 +123,8 @@ SignalResult Tracee::OnSignal(SignalReport& report) {
   const std::vector<uint64_t> watchers =
       may_watch ? world_.host.OwnersOfTrap(report.task()) : std::vector<uint64_t>();
   Lock lock = Enter();
-  if (info.si_code == kSentCode) {
-    info.si_code = SI_KERNEL;
+  if (IsDisguised(info.si_code)) {
+    info.si_code = Undisguised(info.si_code);
     report.info() = info;
   }
   const bool dropped = report.signal_so_far() == SignalAction::kIgnore &&
@@ -211,7 +236,9 @@ SignalResult Tracee::AtReport(SignalReport& report) {
     Control(UTRACE_INTERRUPT);
     return Wish();
   }
-  report.info() = introduced_.front();
+  SendBlockedAnew();
+  if (introduced_.empty()) return Wish();
+  report.info() = introduced_.front().info;
   introduced_.pop_front();
   if (!introduced_.empty()) {
     Control(UTRACE_INTERRUPT);

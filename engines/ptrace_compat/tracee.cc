@@ -240,7 +240,7 @@ void Tracee::Advance() {
     if (next == links_.end()) {
       const bool stays = occurrence.kind == Occurrence::Kind::kSignal &&
                          (occurrence.only.empty() || occurrence.passed_on);
-      if (stays) introduced_.push_back(occurrence.stop.info);
+      if (stays) introduced_.push_back({occurrence.stop.info, occurrence.may_be_blocked});
       occurrences_.pop_front();
       continue;
     }
@@ -276,7 +276,8 @@ void Tracee::GoOn(Link& link, int signal) {
     if (first && !directed) occurrences_.pop_front();
     return;
   }
-  if (stop.info.si_signo != signal) Replace(stop.info, signal, *link.tracer);
+  const bool replaced = stop.info.si_signo != signal;
+  if (replaced) Replace(stop.info, signal, *link.tracer);
   if (!first) {
     // Made for this link alone; now it is a signal for those behind it as well.
     Occurrence made;
@@ -285,6 +286,7 @@ void Tracee::GoOn(Link& link, int signal) {
     occurrence = &occurrences_.back();
   }
   occurrence->passed_on = true;
+  if (replaced || stop.mask_changed) occurrence->may_be_blocked = true;
   occurrence->stop.kind = Stop::Kind::kSignal;
   occurrence->stop.code = signal;
   occurrence->stop.has_info = true;

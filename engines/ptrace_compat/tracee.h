@@ -96,14 +96,15 @@ class Tracee final : public Engine, public std::enable_shared_from_this<Tracee> 
   struct Occurrence {
     enum class Kind : uint8_t { kSignal, kEntry, kExit, kEvent, kHandler };
     Kind kind = Kind::kSignal;
-    Stop stop;                 // what a link comes to
-    uint32_t option = 0;       // of an event: the option that asks for it
-    std::set<uint64_t> only;   // if not empty, the links that it visits
-    bool breakpoint = false;   // of a breakpoint instruction
-    uint64_t address = 0;      // where that is
-    bool passed_on = false;    // of those that it visits, one wants the program to get it
-    uint64_t last = 0;         // the last link that was asked
-    const Link* at = nullptr;  // the link that is in it
+    Stop stop;                    // what a link comes to
+    uint32_t option = 0;          // of an event: the option that asks for it
+    std::set<uint64_t> only;      // if not empty, the links that it visits
+    bool breakpoint = false;      // of a breakpoint instruction
+    uint64_t address = 0;         // where that is
+    bool passed_on = false;       // of those that it visits, one wants the program to get it
+    bool may_be_blocked = false;  // by the program, which did not block what it began with
+    uint64_t last = 0;            // the last link that was asked
+    const Link* at = nullptr;     // the link that is in it
   };
 
   // tracee.cc
@@ -146,6 +147,8 @@ class Tracee final : public Engine, public std::enable_shared_from_this<Tracee> 
 
   // signals.cc
   void SendSignal(int signal) const;
+  void SendDisguised(siginfo_t info) const;
+  void SendBlockedAnew();
   std::optional<std::set<uint64_t>> BelongsTo(const siginfo_t& info, std::optional<uint64_t> pc,
                                               const std::vector<uint64_t>& watchers) const;
   void TrapForContinue();
@@ -161,10 +164,14 @@ class Tracee final : public Engine, public std::enable_shared_from_this<Tracee> 
   std::shared_ptr<AddressSpace> space_;
   std::vector<std::shared_ptr<Link>> links_;  // in order of attachment
   std::deque<Occurrence> occurrences_;        // the first is on its way
-  std::deque<siginfo_t> introduced_;          // signals for the program, after all links
-  std::set<uint64_t> exec_traps_;             // links that the SIGTRAP of an exec is for
-  std::optional<uint64_t> vfork_child_;       // whose parent's call is about to end
-  uint64_t callbacks_ = 0;                    // that took the lock
+  struct Introduced {
+    siginfo_t info{};
+    bool may_be_blocked = false;
+  };
+  std::deque<Introduced> introduced_;    // signals for the program, after all links
+  std::set<uint64_t> exec_traps_;        // links that the SIGTRAP of an exec is for
+  std::optional<uint64_t> vfork_child_;  // whose parent's call is about to end
+  uint64_t callbacks_ = 0;               // that took the lock
   std::condition_variable callback_came_;
   Wants wants_;               // what is set
   bool in_call_ = false;      // the entry of the present call was reported, its exit not yet

@@ -82,6 +82,41 @@ CASE(signal_replaced_by_blocked) {
   Wait(pid);
 }
 
+CASE(signal_blocked_by_tracer) {
+  const pid_t pid = Seized(0, [] {
+    HandleLoudly(SIGUSR1);
+    raise(SIGUSR1);
+    Say("before");
+    Block(SIG_UNBLOCK, SIGUSR1);
+    Say("after");
+  });
+  Wait(pid);
+  uint64_t mask = 1ULL << (SIGUSR1 - 1);
+  DO(PTRACE_SETSIGMASK, pid, sizeof(mask), &mask);
+  DO(PTRACE_CONT, pid, 0, SIGUSR1);
+  Wait(pid);  // it is reported again
+  SayInfo(pid);
+  DO(PTRACE_CONT, pid, 0, SIGUSR1);
+  Wait(pid);
+}
+
+// The call ends for it, although the mask that comes after the call blocks it.
+CASE(signal_replaced_in_sigsuspend) {
+  const pid_t pid = Seized(0, [] {
+    HandleLoudly(SIGUSR2);
+    Block(SIG_BLOCK, SIGUSR2);
+    sigset_t none;
+    sigemptyset(&none);
+    sigsuspend(&none);
+    Say("after");
+  });
+  UntilState(pid, 'S');
+  kill(pid, SIGUSR1);
+  Wait(pid);
+  DO(PTRACE_CONT, pid, 0, SIGUSR2);
+  Wait(pid);
+}
+
 CASE(signal_replaced_by_ignored) {
   const pid_t pid = Seized(0, [] {
     signal(SIGUSR2, SIG_IGN);
