@@ -20,12 +20,18 @@ std::optional<unsigned> DebugRegisterAt(uint64_t user_offset);
 uint64_t DebugRegisterOffset(unsigned index);
 // The register in which the processor says what it trapped for.
 unsigned DebugStatusRegister();
+// The one that says what of the others is in force.
+unsigned DebugControlRegister();
 
 class DebugRegisters {
  public:
   using Owner = uint64_t;
   static constexpr unsigned kSlots = 4;
 
+  bool Has(Owner owner) const { return files_.count(owner) != 0; }
+  // Begins the owner's file, of which there is none; else its first write does. Its status register reads as
+  // `status`, the thread's, but for breakpoints, which are others'.
+  void Begin(Owner owner, uint64_t status);
   // Writes a register of the owner's file. Error, and then nothing changed: -EIO no such register; -EINVAL
   // an address that is no user's, or a breakpoint of a kind that a user may not have; -ENOSPC the thread has
   // not so many. What is enabled may still be refused when it is installed (its length and address may not

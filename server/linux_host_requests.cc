@@ -24,6 +24,8 @@ std::optional<unsigned> LinuxHostRequests::DebugRegisterAt(uint64_t user_offset)
   return linux_host::DebugRegisterAt(user_offset);
 }
 
+unsigned LinuxHostRequests::DebugControlRegister() { return linux_host::DebugControlRegister(); }
+
 int LinuxHostRequests::SetDebugRegister(TaskView task, uint64_t owner, unsigned index,
                                         uint64_t value) {
   return linux_host::SetDebugRegister(task, owner, index, value);

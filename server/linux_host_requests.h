@@ -14,6 +14,7 @@ class LinuxHostRequests final : public ptrace_compat::HostRequests {
   std::optional<uint64_t> BlockedSignals(TaskView task) override;
   std::optional<uint32_t> FilterData(TaskView task) override;
   std::optional<unsigned> DebugRegisterAt(uint64_t user_offset) override;
+  unsigned DebugControlRegister() override;
   int SetDebugRegister(TaskView task, uint64_t owner, unsigned index, uint64_t value) override;
   int GetDebugRegister(TaskView task, uint64_t owner, unsigned index, uint64_t* value) override;
   void DropDebugRegisters(TaskView task, uint64_t owner) override;

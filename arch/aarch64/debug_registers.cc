@@ -9,8 +9,10 @@ namespace utrace::arch {
 std::optional<unsigned> DebugRegisterAt(uint64_t) { return std::nullopt; }
 uint64_t DebugRegisterOffset(unsigned) { return 0; }
 unsigned DebugStatusRegister() { return 0; }
+unsigned DebugControlRegister() { return 0; }
 
 DebugRegisters::File DebugRegisters::Fresh() { return {}; }
+void DebugRegisters::Begin(Owner, uint64_t) {}
 int DebugRegisters::Set(Owner, unsigned, uint64_t) { return -EIO; }
 int DebugRegisters::Get(Owner, unsigned, uint64_t*) const { return -EIO; }
 void DebugRegisters::Drop(Owner owner) { files_.erase(owner); }

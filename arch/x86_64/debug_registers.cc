@@ -52,11 +52,18 @@ uint64_t DebugRegisterOffset(unsigned index) {
 }
 
 unsigned DebugStatusRegister() { return kStatus; }
+unsigned DebugControlRegister() { return kControl; }
 
 DebugRegisters::File DebugRegisters::Fresh() {
   File file;
   file.status = kFreshStatus;
   return file;
+}
+
+void DebugRegisters::Begin(Owner owner, uint64_t status) {
+  File& file = files_[owner];
+  file = Fresh();
+  file.status = status & ~kTrapBits;
 }
 
 int DebugRegisters::Set(Owner owner, unsigned index, uint64_t value) {

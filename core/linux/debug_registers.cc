@@ -25,6 +25,18 @@ bool LinuxTask::InstallDebugRegisters(const arch::DebugRegisters& wanted) {
   return true;
 }
 
+// On the lane, at a safe point. Those that there are, with a file of the owner's.
+arch::DebugRegisters LinuxTask::DebugRegistersWith(uint64_t owner) {
+  arch::DebugRegisters registers = debug_registers_;
+  if (registers.Has(owner)) return registers;
+  errno = 0;
+  const long status = ptrace(PTRACE_PEEKUSER, tid(),
+                             arch::DebugRegisterOffset(arch::DebugStatusRegister()), nullptr);
+  // Else it was killed.
+  if (errno == 0) registers.Begin(owner, static_cast<uint64_t>(status));
+  return registers;
+}
+
 int LinuxTask::SetDebugRegister(uint64_t owner, unsigned index, uint64_t value) {
   Lane* const lane = lane_.load();
   if (lane == nullptr) return Exists() ? -EINVAL : -ESRCH;
@@ -32,7 +44,7 @@ int LinuxTask::SetDebugRegister(uint64_t owner, unsigned index, uint64_t value) 
   lane->Call([&] {
     status = core_->CheckAccess();
     if (status != 0) return;
-    arch::DebugRegisters wanted = debug_registers_;
+    arch::DebugRegisters wanted = DebugRegistersWith(owner);
     status = wanted.Set(owner, index, value);
     if (status != 0) return;
     if (InstallDebugRegisters(wanted)) {
@@ -50,7 +62,7 @@ int LinuxTask::GetDebugRegister(uint64_t owner, unsigned index, uint64_t* value)
   int status = 0;
   lane->Call([&] {
     status = core_->CheckAccess();
-    if (status == 0) status = debug_registers_.Get(owner, index, value);
+    if (status == 0) status = DebugRegistersWith(owner).Get(owner, index, value);
   });
   return status;
 }

@@ -228,6 +228,7 @@ class LinuxTask final : public HostTask {
   bool InstallDebugRegisters(const arch::DebugRegisters& wanted);
   bool NoteDebugTrap();
   void ReleaseDebugRegisters();
+  arch::DebugRegisters DebugRegistersWith(uint64_t owner);
 
   // registers.cc
   int RequestError(int otherwise);

@@ -130,6 +130,8 @@ std::optional<unsigned> DebugRegisterAt(uint64_t user_offset) {
   return arch::DebugRegisterAt(user_offset);
 }
 
+unsigned DebugControlRegister() { return arch::DebugControlRegister(); }
+
 int SetDebugRegister(TaskView task, uint64_t owner, unsigned index, uint64_t value) {
   return HostOf(task).SetDebugRegister(owner, index, value);
 }

@@ -42,10 +42,13 @@ std::optional<uint32_t> FilterData(TaskView task);
 
 // ---- Debug registers, which several share: each *owner*, a key of the caller's, has a file of its own. -----
 // For registers that the machine numbers and keeps in struct user; elsewhere there are none. Any thread; they
-// wait as PtraceStateRequest does. A child that the task creates has none, an exec clears them.
+// wait as PtraceStateRequest does. A child that the task creates has none, though its status register reads as
+// the parent's; an exec clears them.
 
 // The debug register that PTRACE_PEEKUSER and POKEUSER mean by an offset; nullopt if it is none.
 std::optional<unsigned> DebugRegisterAt(uint64_t user_offset);
+// The one that says what of the others is in force.
+unsigned DebugControlRegister();
 
 // Writes a register of the owner's file; what is enabled in the files of all owners is in force together.
 // Errors, and then nothing changed: as the kernel has them for the same write by one tracer alone (-EIO,

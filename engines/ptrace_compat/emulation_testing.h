@@ -55,6 +55,7 @@ class TestHost final : public HostRequests {
   std::optional<unsigned> DebugRegisterAt(uint64_t user_offset) override {
     return linux_host::DebugRegisterAt(user_offset);
   }
+  unsigned DebugControlRegister() override { return linux_host::DebugControlRegister(); }
   int SetDebugRegister(TaskView task, uint64_t owner, unsigned index, uint64_t value) override {
     return linux_host::SetDebugRegister(task, owner, index, value);
   }

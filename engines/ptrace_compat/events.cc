@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <map>
 #include <string>
 #include <utility>
 
@@ -231,13 +232,23 @@ Action Tracee::OnClone(CloneReport& report) {
   };
   bool anybody = false;
   uint32_t options = 0;
+  std::map<uint64_t, uint64_t> controls;  // of debugging, by link
   {
     const Lock lock = Enter();
     for (const auto& link : links_) {
       if (!follows(*link)) continue;
       anybody = true;
       options |= link->options;
+      if (link->sets_debug_registers || link->inherited_debug_control != 0) {
+        controls[link->id] = link->inherited_debug_control;
+      }
     }
+  }
+  for (auto& [id, control] : controls) {
+    if (control != 0) continue;
+    const unsigned index = world_.host.DebugControlRegister();
+    // Fails for a task that was killed.
+    (void)world_.host.GetDebugRegister(report.task(), id, index, &control);
   }
   const std::shared_ptr<Tracee> child = anybody ? Follow(report, options) : nullptr;
   Lock lock = Enter();
@@ -255,6 +266,9 @@ Action Tracee::OnClone(CloneReport& report) {
         first.info.si_code = SI_USER;  // as of a signal without a siginfo
       }
       made->own.push_back(first);
+      if (const auto found = controls.find(link->id); found != controls.end()) {
+        made->inherited_debug_control = found->second;
+      }
     }
     // It stops before it has run an instruction.
     child->Control(UTRACE_STOP);
@@ -282,6 +296,7 @@ Action Tracee::OnExec(ExecReport& report) {
   vfork_child_.reset();
   for (const auto& link : links_) {
     link->sets_debug_registers = false;
+    link->inherited_debug_control = 0;
     if (link->tid != task_.tid()) world_.Rekey(*link, task_.tid());
   }
   const Occurrence occurrence = EventOccurrence(PTRACE_EVENT_EXEC, static_cast<uint64_t>(former));

@@ -50,11 +50,14 @@ class HostRequests {
   virtual std::optional<uint32_t> FilterData(TaskView task) = 0;
 
   // Debug registers, of which each `owner`, a number that the caller chooses, has a file of its own; the
-  // host merges them into those of the thread. A child has none, an exec clears them.
+  // host merges them into those of the thread. A child has none, though its status register reads as the parent's;
+  // an exec clears them.
 
   // The register that PTRACE_PEEKUSER and POKEUSER mean by an offset into struct user; nullopt if that is
   // no debug register, and on machines that have no such.
   virtual std::optional<unsigned> DebugRegisterAt(uint64_t user_offset) = 0;
+  // The one that says what of the others is in force.
+  virtual unsigned DebugControlRegister() = 0;
   // Any thread, at a safe point as for Ptrace. Zero; or the kernel's error for the same request of one tracer
   // alone (-EIO, -EINVAL); -ENOSPC if the thread has not so many, as the kernel says when others have them;
   // -EINVAL, -ESRCH as Ptrace. Nothing changed then.

@@ -93,6 +93,9 @@ struct Link {
   std::deque<Stop> own;   // that it shall come to, alone
   bool prepared = false;  // in this stop the machine state was found to be accessible
   bool sets_debug_registers = false;
+  // A new thread's control register of debugging reads as its parent's until it is written; what that enables
+  // is not inherited. Zero: as any other's.
+  uint64_t inherited_debug_control = 0;
   // It came while the task was in a system call, whose entry others saw: it does not see the exit either.
   bool missed_entry = false;
   bool steps_over_call = false;  // a step was asked for at the entry of the present call

@@ -386,6 +386,14 @@ long Requests::OfMachine(Lock& lock, Link& link, const wire::PtraceRequest& requ
     return Pass(tracee->task(), request, in, out);
   });
   if (result < 0) return result;
+  if (debug == world_.host.DebugControlRegister()) {
+    if (request.request == PTRACE_POKEUSR)
+      link.inherited_debug_control = 0;
+    else if (link.inherited_debug_control != 0) {
+      const auto bytes = std::as_bytes(std::span(&link.inherited_debug_control, 1));
+      out->assign(bytes.begin(), bytes.end());
+    }
+  }
   if (request.request == PTRACE_GET_SYSCALL_INFO) result = CorrectSyscallInfo(stop, result, out);
   if (request.request == PTRACE_SETSIGMASK) link.stop.mask_changed = true;
   if (ChangesRegisters(request.request)) link.stop.registers_changed = true;

@@ -367,16 +367,40 @@ CASE(state_debug_registers_at_exec) {
   Wait(pid);
 }
 
+CASE(state_debug_status_after_step) {
+  const pid_t pid = Traced([] {});
+  DO(PTRACE_SINGLESTEP, pid, 0, 0);
+  Wait(pid);
+  Say("DR6 %#lx", Ptrace(PTRACE_PEEKUSER, pid, DebugOffset(6), 0));
+  DO(PTRACE_CONT, pid, 0, 0);
+  Wait(pid);
+}
+
 CASE(state_debug_registers_of_new_thread) {
   const pid_t pid = Traced([] { std::thread([] { probe_watched[0] = 1; }).join(); });
   DO(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_TRACECLONE);
+  DO(PTRACE_SINGLESTEP, pid, 0, 0);
+  Wait(pid);
   DO(PTRACE_POKEUSER, pid, DebugOffset(0), Address(&probe_watched[0]));
   DO(PTRACE_POKEUSER, pid, DebugOffset(7), Control(0, kOnWrite, 4));
   DO(PTRACE_CONT, pid, 0, 0);
   Wait(pid);
   const pid_t thread = EventPid(pid, "thread");
   Wait(thread);
-  Say("DR7 %#lx", Ptrace(PTRACE_PEEKUSER, thread, DebugOffset(7), 0));
+  const auto say = [&](const char* when) {
+    Say("%s: DR0 %d DR6 %#lx DR7 %#lx", when,
+        Ptrace(PTRACE_PEEKUSER, thread, DebugOffset(0), 0) != 0,
+        Ptrace(PTRACE_PEEKUSER, thread, DebugOffset(6), 0),
+        Ptrace(PTRACE_PEEKUSER, thread, DebugOffset(7), 0));
+  };
+  say("new");
+  DO(PTRACE_POKEUSER, thread, DebugOffset(0), Address(&probe_watched[1]));
+  say("with an address");
+  DO(PTRACE_SINGLESTEP, thread, 0, 0);
+  Wait(thread);
+  say("stepped");
+  DO(PTRACE_POKEUSER, thread, DebugOffset(7), 0);
+  say("without control");
   DO(PTRACE_CONT, pid, 0, 0);
   DO(PTRACE_CONT, thread, 0, 0);
   Wait(thread);
