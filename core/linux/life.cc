@@ -321,17 +321,16 @@ void LinuxTask::OnPidfd(bool reaped) {
 // wait shows either.
 void LinuxTask::LookAtLeader() {
   if (!traced_here_ || place_ != Place::kRunning) return;
-  const auto stat = ReadStat(tid());
   const auto status = ReadStatus(tid());
-  if (stat && stat->IsDead()) {
-    if (!death_reported_ && !IsLastOfGroup()) Die(false);
-    // The id may still go to a thread that executes a program.
-    return;
-  }
+  // First: who took the id may be dead as well by now.
   if (status && status->tracer != Lane::Current()->thread()) {
     Die(/*replaced=*/true);
     Reaped();
+    return;
   }
+  const auto stat = ReadStat(tid());
+  // The id may still go to a thread that executes a program.
+  if (stat && stat->IsDead() && !death_reported_ && !IsLastOfGroup()) Die(false);
 }
 
 void LinuxTask::Reaped() {

@@ -6,8 +6,8 @@
 
 The first form runs each case once natively and once under `utrace wrap`, and compares what the tracer and
 its tracees say and the exit status. The differences that FILE (docs/ptrace-compat.md) lists in the tables
-of its section "Cases that differ" are expected. One that is not there any more is a failure too; but for a
-known fault, whose line says so: it may show or not.
+of its section "Cases that differ" are expected. One that is not there any more is a failure too; but where
+chance decides, and its line says so: it may show or not, and the run ends well in any case.
 
 The second form runs each case RUNS times natively: its output must be the same each time.
 
@@ -54,7 +54,7 @@ def run(command, environment, deadline):
 
 
 def documented(path):
-    """Names of cases that differ by design, and of those that known faults make differ."""
+    """Names of cases that differ, and of those that differ by chance."""
     with open(path, encoding="utf-8") as file:
         text = file.read()
     section = re.search(r"^## Cases that differ\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
@@ -62,7 +62,7 @@ def documented(path):
     for line in section.group(1).splitlines() if section else []:
         cells = line.split("|")
         if len(cells) > 3:
-            names[cells[2].lstrip().startswith("fault:")].update(re.findall(r"`(\w+)`", cells[1]))
+            names[cells[2].lstrip().startswith("chance:")].update(re.findall(r"`(\w+)`", cells[1]))
     return names[False], names[True]
 
 
@@ -95,7 +95,7 @@ def main():
         names = [name for name in names if name in options.only]
     if not names:
         parser.error("no such case")
-    expected, faults = documented(options.docs) if options.docs else (set(), set())
+    expected, chances = documented(options.docs) if options.docs else (set(), set())
 
     failures = []
     equal = differ = 0
@@ -107,7 +107,7 @@ def main():
         def outcomes(name):
             """Of a native run and of those that it is compared with."""
             case = [cases, "--only", name]
-            deadline = PATIENCE if options.utrace and name in expected | faults else options.deadline
+            deadline = PATIENCE if options.utrace and name in expected | chances else options.deadline
             native = run(case, environment, options.deadline)
             if native.status != "0" or "SCENE" in native.tracer + native.tracees:
                 return native, None
@@ -115,7 +115,7 @@ def main():
             return native, [run([*wrap, *case], environment, deadline) for _ in range(others)]
 
         # Those that may hang wait together; all others have the machine for themselves.
-        known = {name: pool.submit(outcomes, name) for name in names if name in expected | faults}
+        known = {name: pool.submit(outcomes, name) for name in names if name in expected | chances}
         concurrent.futures.wait(known.values())
         for name in sorted(names):
             native, others = known[name].result() if name in known else outcomes(name)
@@ -128,9 +128,8 @@ def main():
                 differ += 1
             else:
                 equal += 1
-            if name in faults:
-                print(f"{name}: {'differs by a known fault' if different else 'equal, against a known fault'}",
-                      flush=True)
+            if name in chances and (not different or different.status == native.status):
+                print(f"{name}: {'differs' if different else 'equal'}, by chance", flush=True)
                 continue
             if bool(different) == (name in expected):
                 print(f"{name}: {'differs, as documented' if different else 'equal'}", flush=True)
