@@ -39,16 +39,35 @@ Status Tracee::Attach(uint32_t options) {
   Result<Attachment> attachment =
       Attachment::Attach(task_.view(), shared_from_this(), Events(wants.events));
   if (!attachment) return attachment.status();
-  handle_ = attachment->handle();
+  {
+    const std::lock_guard lock(handle_mutex_);
+    handle_ = attachment->handle();
+  }
   // It ends by control, and needs no object.
   attachment->Leave();
   return Status();
 }
 
-void Tracee::Abandon() { (void)Control(UTRACE_DETACH); }
+void Tracee::Abandon() {
+  (void)Control(UTRACE_DETACH);
+  GiveUpControl();
+}
+
+EngineRef Tracee::Handle() const {
+  const std::lock_guard lock(handle_mutex_);
+  return handle_;
+}
+
+// The handle keeps the engine, which is this object: without this each of them would keep the other for ever.
+void Tracee::GiveUpControl() {
+  EngineRef last;
+  const std::lock_guard lock(handle_mutex_);
+  std::swap(last, handle_);
+}
 
 int Tracee::Control(enum utrace_resume_action action) const {
-  return utrace_control(task_.get(), handle_.get(), action);
+  const EngineRef handle = Handle();
+  return handle ? utrace_control(task_.get(), handle.get(), action) : -ESRCH;
 }
 
 Lock Tracee::Enter() {
@@ -59,10 +78,12 @@ Lock Tracee::Enter() {
 }
 
 void Tracee::Settle(Lock& lock) {
+  const EngineRef handle = Handle();
+  if (!handle) return;
   for (;;) {
     const uint64_t before = callbacks_;
     lock.unlock();
-    while (utrace_barrier(task_.get(), handle_.get()) == -UTRACE_ERESTARTSYS) {
+    while (utrace_barrier(task_.get(), handle.get()) == -UTRACE_ERESTARTSYS) {
     }
     lock.lock();
     if (callbacks_ == before) return;
@@ -82,16 +103,18 @@ long Tracee::Access(Lock& lock, Link& link, const std::function<long()>& work) {
     lock.lock();
     if (!failed(result)) return result;
   }
+  const EngineRef handle = Handle();
+  if (!handle) return -ESRCH;
   for (;;) {
     Settle(lock);
     if (!stands()) return -ESRCH;
     const uint64_t before = callbacks_;
     lock.unlock();
     utrace_examiner examiner{};
-    bool held = utrace_prepare_examine(task_.get(), handle_.get(), &examiner) == 0;
+    bool held = utrace_prepare_examine(task_.get(), handle.get(), &examiner) == 0;
     const long result = held ? work() : -ESRCH;
     if (held && failed(result)) {
-      held = utrace_finish_examine(task_.get(), handle_.get(), &examiner) == 0;
+      held = utrace_finish_examine(task_.get(), handle.get(), &examiner) == 0;
     }
     lock.lock();
     if (held) {
@@ -130,11 +153,13 @@ Tracee::Wants Tracee::Wanted(uint32_t options) const {
 
 // Without the lock, unless the task runs no user code meanwhile. Fails only for a task that is dead.
 void Tracee::Set(const Wants& wants) {
+  const EngineRef handle = Handle();
+  if (!handle) return;
   const CallsWanted calls{.all = wants.all_calls, .filtered = wants.filtered_calls};
   // In this order the task does not for a moment stop for all calls.
-  if (!calls.all) (void)WantCalls(handle_, calls);
-  utrace_set_events(task_.get(), handle_.get(), wants.events);
-  if (calls.all) (void)WantCalls(handle_, calls);
+  if (!calls.all) (void)WantCalls(handle, calls);
+  utrace_set_events(task_.get(), handle.get(), wants.events);
+  if (calls.all) (void)WantCalls(handle, calls);
 }
 
 // Of a task that runs no user code before this returns: never waits then.
@@ -338,8 +363,8 @@ void Tracee::LetGo() {
 }
 
 void Tracee::LeaveTask() {
-  world_.RemoveTracee(task_);
   Control(UTRACE_DETACH);
+  world_.RemoveTracee(task_);
 }
 
 // ---- Links --------------------------------------------------------------------------------------------

@@ -60,6 +60,9 @@ class Tracee final : public Engine, public std::enable_shared_from_this<Tracee> 
   void ForgetBreakpoints(const Tracer& tracer);
   // Before the link's tracer leaves.
   void DropDebugRegisters(Lock& lock, Link& link);
+  // For the last time: nothing controls the engine afterwards. Without World::mutex; may destroy the tracee if the
+  // caller does not keep it.
+  void GiveUpControl();
   // Takes the engine off if it has no link.
   void LeaveIfUnused() { LetGo(); }
   // Does `work` with the machine state of the task, which `link` holds; gives its result, or -ESRCH if the task
@@ -123,6 +126,7 @@ class Tracee final : public Engine, public std::enable_shared_from_this<Tracee> 
     return leaving_ && introduced_.empty() && !step_runs_ && !trap_may_come_;
   }
   long StepBackTo(uint64_t address) const;
+  EngineRef Handle() const;
   int Control(enum utrace_resume_action action) const;
   void SetEventsOfHeld();
   struct Wants {
@@ -158,7 +162,8 @@ class Tracee final : public Engine, public std::enable_shared_from_this<Tracee> 
 
   World& world_;
   const TaskRef task_;
-  EngineRef handle_;  // set by Attach
+  mutable std::mutex handle_mutex_;
+  EngineRef handle_;  // from Attach to GiveUpControl; guarded by handle_mutex_
 
   // ---- Guarded by World::mutex. ----
   std::shared_ptr<AddressSpace> space_;

@@ -11,7 +11,7 @@
 namespace utrace::ptrace_compat {
 namespace {
 
-constexpr uint64_t kStop = 0;  // no entry's name
+constexpr uint64_t kWake = 0;  // no entry's name
 
 int OrThrow(int fd, const char* what) {
   if (fd < 0) throw std::system_error(errno, std::generic_category(), what);
@@ -22,20 +22,22 @@ int OrThrow(int fd, const char* what) {
 
 Watcher::Watcher()
     : epoll_(OrThrow(epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),
-      stop_(OrThrow(eventfd(0, EFD_CLOEXEC), "eventfd")) {
+      wake_(OrThrow(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")) {
   epoll_event event{};
   event.events = EPOLLIN;
-  event.data.u64 = kStop;
-  OrThrow(epoll_ctl(epoll_, EPOLL_CTL_ADD, stop_, &event), "epoll_ctl");
+  event.data.u64 = kWake;
+  OrThrow(epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_, &event), "epoll_ctl");
   thread_ = std::thread([this] { Run(); });
 }
 
 Watcher::~Watcher() {
-  const uint64_t one = 1;
-  // An eventfd that counts to one does not fail.
-  [[maybe_unused]] const ssize_t written = write(stop_, &one, sizeof(one));
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  Wake();
   thread_.join();
-  close(stop_);
+  close(wake_);
   close(epoll_);
 }
 
@@ -60,13 +62,46 @@ void Watcher::Remove(uint64_t name) {
   entries_.erase(found);
 }
 
+void Watcher::Post(Ready work) {
+  {
+    const std::lock_guard lock(mutex_);
+    posted_.push_back(std::move(work));
+  }
+  Wake();
+}
+
+void Watcher::Wake() {
+  const uint64_t one = 1;
+  // Fails only where it is awake anyway.
+  [[maybe_unused]] const ssize_t written = write(wake_, &one, sizeof(one));
+}
+
+// False: that was all, for ever.
+bool Watcher::DoPosted() {
+  uint64_t wakes = 0;
+  [[maybe_unused]] const ssize_t count = read(wake_, &wakes, sizeof(wakes));
+  std::vector<Ready> posted;
+  bool stop = false;
+  {
+    const std::lock_guard lock(mutex_);
+    posted = std::move(posted_);
+    posted_.clear();
+    stop = stop_;
+  }
+  for (const Ready& work : posted) work();
+  return !stop;
+}
+
 void Watcher::Run() {
   for (;;) {
     epoll_event event{};
     const int count = epoll_wait(epoll_, &event, 1, -1);
     if (count < 0 && errno != EINTR) return;  // the descriptor is ours: it cannot fail otherwise
     if (count <= 0) continue;
-    if (event.data.u64 == kStop) return;
+    if (event.data.u64 == kWake) {
+      if (!DoPosted()) return;
+      continue;
+    }
     Ready ready;
     {
       const std::lock_guard lock(mutex_);

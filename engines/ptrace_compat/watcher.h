@@ -7,6 +7,7 @@
 #include <mutex>
 #include <thread>
 #include <unordered_map>
+#include <vector>
 
 namespace utrace::ptrace_compat {
 
@@ -16,7 +17,7 @@ class Watcher {
 
   // Throws std::system_error if the kernel refuses it a descriptor or a thread.
   Watcher();
-  // Ends the thread. Not in a Ready.
+  // Does what was posted, and ends the thread. Not in a Ready.
   ~Watcher();
   Watcher(const Watcher&) = delete;
   Watcher& operator=(const Watcher&) = delete;
@@ -27,6 +28,9 @@ class Watcher {
   uint64_t Add(int fd, uint32_t events, Ready ready);
   // Afterwards the call named so will not begin; it may be running. Any thread; zero is ignored.
   void Remove(uint64_t name);
+  // Calls `work` once, on the watcher's thread, soon, and destroys it there: for what a caller cannot do where
+  // it is. It must not block for long. Any thread.
+  void Post(Ready work);
 
  private:
   struct Entry {
@@ -35,13 +39,18 @@ class Watcher {
   };
 
   void Run();
+  void Wake();
+  bool DoPosted();
 
   const int epoll_;
-  const int stop_;  // an eventfd
+  const int wake_;  // an eventfd
   std::mutex mutex_;
   // ---- Guarded by mutex_. ----
   std::unordered_map<uint64_t, Entry> entries_;
   uint64_t last_name_ = 0;
+  std::vector<Ready> posted_;
+  bool stop_ = false;
+  // ---- ----
   std::thread thread_;
 };
 

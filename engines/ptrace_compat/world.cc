@@ -52,7 +52,10 @@ World::~World() {
     all = std::move(all_tracees_);
   }
   for (const auto& weak : all) {
-    if (const auto tracee = weak.lock()) tracee->DetachEverywhere();
+    const auto tracee = weak.lock();
+    if (tracee == nullptr) continue;
+    tracee->DetachEverywhere();
+    tracee->GiveUpControl();
   }
 }
 
@@ -246,7 +249,13 @@ void World::AddTracee(TaskView task, const std::shared_ptr<Tracee>& tracee) {
   all_tracees_.push_back(tracee);
 }
 
-void World::RemoveTracee(TaskView task) { tracees_.erase(task.get()); }
+void World::RemoveTracee(TaskView task) {
+  const auto found = tracees_.find(task.get());
+  if (found == tracees_.end()) return;
+  // Not here: it may be the last who has the tracee, and the caller is one of its functions.
+  watcher_.Post([tracee = std::move(found->second)] { tracee->GiveUpControl(); });
+  tracees_.erase(found);
+}
 
 void World::WatchGroup(const std::shared_ptr<Tracee>& tracee) {
   const int fd = static_cast<int>(syscall(SYS_pidfd_open, tracee->task().tgid(), 0));

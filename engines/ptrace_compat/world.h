@@ -58,6 +58,7 @@ class World {
   // The tracees of a process.
   std::vector<std::shared_ptr<Tracee>> TraceesOf(pid_t tgid);
   void AddTracee(TaskView task, const std::shared_ptr<Tracee>& tracee);
+  // It leaves its task, or that is dead: soon it cannot be controlled any more.
   void RemoveTracee(TaskView task);
   // A leader that is dead before its threads: calls its GroupIsDead when they are, too.
   void WatchGroup(const std::shared_ptr<Tracee>& tracee);
