@@ -33,6 +33,9 @@ constexpr rlim_t kMostConnections = 4096;
 // Descriptors that are not connections: of engines, of tasks.
 constexpr rlim_t kOtherDescriptors = 256;
 
+// How long a server that was told to end may take: more than clients are given to read their last output.
+constexpr unsigned kEndingSeconds = 15;
+
 // Tags of what epoll watches; connections follow.
 constexpr uint64_t kListenerTag = 0;
 constexpr uint64_t kWakeTag = 1;
@@ -45,6 +48,20 @@ sigset_t EndingSignals() {
   sigemptyset(&ends);
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&ends, number);
   return ends;
+}
+
+// Tracees run on, as after any end of the server.
+void EndAtOnce(int) { _exit(1); }
+
+// From here on the calling thread may wait for a task that is not let go before its child has executed a program,
+// which may be never: the next signal ends the process wherever its threads are.
+void EndAtNextSignal() {
+  struct sigaction action {};
+  action.sa_handler = EndAtOnce;
+  sigset_t ends = EndingSignals();
+  sigaddset(&ends, SIGALRM);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGALRM}) sigaction(number, &action, nullptr);
+  pthread_sigmask(SIG_UNBLOCK, &ends, nullptr);
 }
 
 // Lanes wait for the stops of their tracees. The signal that the kernel sends besides would wake the main thread
@@ -102,7 +119,7 @@ class Server {
   bool Refuse(Connection& connection, std::string reason);
   void Drop(uint64_t id);
   void OnNotified();
-  Going OnSignal();
+  void OnSignal();
   Going EndIfIdle();
   void Log(const std::string& line) const;
 
@@ -220,7 +237,7 @@ int Server::Run() {
         }
         OnNotified();
       } else if (tag == kSignalTag) {
-        if (OnSignal() == Going::kEnd) return 1;
+        OnSignal();
       } else {
         OnEvent(tag, events[n].events);
       }
@@ -437,10 +454,13 @@ void Server::OnNotified() {
 
 // ---- The end -------------------------------------------------------------------------------------
 
-Server::Going Server::OnSignal() {
+void Server::OnSignal() {
   signalfd_siginfo info{};
-  if (read(signals_.get(), &info, sizeof(info)) != sizeof(info)) return Going::kOn;
-  if (std::exchange(ending_, true)) return Going::kEnd;  // asked twice: at once
+  if (read(signals_.get(), &info, sizeof(info)) != sizeof(info)) return;
+  ending_ = true;
+  epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, signals_.get(), nullptr);
+  EndAtNextSignal();
+  alarm(kEndingSeconds);
   Log("ending");
   Fd lock;
   place_.Lock(/*wait=*/true, &lock);
@@ -461,7 +481,6 @@ Server::Going Server::OnSignal() {
       }
     }
   }
-  return Going::kOn;
 }
 
 Server::Going Server::EndIfIdle() {
@@ -482,6 +501,7 @@ Server::Going Server::EndIfIdle() {
     if (!connections_.empty() || !tracers_.Idle()) return Going::kOn;
     place_.Remove();
     listener_.Reset();
+    EndAtNextSignal();
   }
   linux_host::AwaitReleased();
   Log("ended: the last client and the last engine are gone");

@@ -69,7 +69,7 @@ def normal(text, directory, attached=False):
     if attached:
         # A thread in a call is at its instruction or behind it: docs/ptrace-compat.md, What differs.
         text = re.sub(r"0xN in (__GI___libc_read|__futex_abstimed_wait_common64) ", r"\1 ", text)
-    text = re.sub(r"(Target Id) +", r"\1 ", text)  # a column as wide as its ids
+    text = re.sub(r"(Target Id|process ID\d+) +", r"\1 ", text)  # a column as wide as its ids
     # Whichever is told of first of threads that stop together.
     text = re.sub(r'(?:\nThread \d+ "debuggee" stopped\.\n.*\n(?:\d+\tin .*\n)?)+', sorted_stops, text)
     # Of the vDSO and others there is a name or not by where gdb's symbol reader looked first.

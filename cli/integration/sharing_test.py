@@ -18,6 +18,11 @@ from tracing import DEADLINE, Ended, TracingTest, main, threads_of, tracer_of
 FAULTY = os.path.abspath(sys.argv.pop(2))
 
 
+def state_of(pid):
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+        return file.read().rpartition(") ")[2][0]
+
+
 def links_of(pid):
     """What the descriptors of a process are open on."""
     links = []
@@ -115,6 +120,35 @@ class TwoTerminals(TracingTest):
                          "utrace attach: the server was told to end; the targets run on\n")
         self.ask(self.program)
         self.assertEqual(self.end_program(), 0)
+
+
+# Its parent waits, where no tracer reaches it, until its child has opened what nobody reads.
+SPAWNER = """
+import os, sys
+print(os.getpid(), flush=True)
+opening = (os.POSIX_SPAWN_OPEN, 3, sys.argv[1], os.O_WRONLY, 0)
+os.waitpid(os.posix_spawn("/bin/true", ["true"], {}, file_actions=[opening]), 0)
+"""
+
+
+class WaitingParent(TracingTest):
+    def test_does_not_keep_the_server(self):
+        pipe = self.path("pipe")
+        os.mkfifo(pipe)
+        program = self.start_utrace("run", "-o", "/dev/null", "--", sys.executable, "-c", SPAWNER, pipe)
+        pid = int(program.stdout.readline())
+        deadline = time.monotonic() + DEADLINE
+        while state_of(pid) != "D" and time.monotonic() < deadline:
+            time.sleep(0.01)
+        self.assertEqual(state_of(pid), "D")
+        server = tracer_of(pid)
+        ended = Ended(server)
+        program_ended = Ended(pid)
+        os.kill(server, signal.SIGTERM)
+        self.assertTrue(ended.wait())
+        with open(pipe, encoding="utf-8"):
+            self.assertTrue(program_ended.wait())
+        self.assertEqual(program.wait(timeout=DEADLINE), 0)
 
 
 class LogAndCatcher(TracingTest):
