@@ -3,6 +3,7 @@
 #define ENGINES_PTRACE_COMPAT_REQUESTS_H_
 
 #include <cstddef>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <span>
@@ -15,6 +16,14 @@
 #include "engines/ptrace_compat/world.h"
 
 namespace utrace::ptrace_compat {
+
+// The body of a packet as one of its structures; false if the packet is too short for it.
+template <class T>
+bool Parse(std::span<const std::byte> packet, T* request) {
+  if (packet.size() < sizeof(T)) return false;
+  std::memcpy(request, packet.data(), sizeof(T));
+  return true;
+}
 
 class Requests {
  public:

@@ -116,16 +116,6 @@ class Tracee final : public Engine, public std::enable_shared_from_this<Tracee> 
   Action Wish() const;
   bool IsFor(const Occurrence& occurrence, const Link& link) const;
   bool AnyWants(const Occurrence& occurrence) const;
-  void EnterStop(Link& link, const Stop& stop);
-  void EnterOwn();
-  void Advance();
-  void GoOn(Link& link, int signal);
-  void LetGo();
-  void LeaveTask();
-  bool MayLeave() const {
-    return leaving_ && introduced_.empty() && !step_runs_ && !trap_may_come_;
-  }
-  long StepBackTo(uint64_t address) const;
   EngineRef Handle() const;
   int Control(enum utrace_resume_action action) const;
   void SetEventsOfHeld();
@@ -138,6 +128,20 @@ class Tracee final : public Engine, public std::enable_shared_from_this<Tracee> 
   };
   Wants Wanted(uint32_t options) const;
   void Set(const Wants& wants);
+
+  // passage.cc
+  void EnterStop(Link& link, const Stop& stop);
+  void EnterOwn();
+  void Advance();
+  void GoOn(Link& link, int signal);
+  void LetGo();
+  void LeaveTask();
+  bool MayLeave() const {
+    return leaving_ && introduced_.empty() && !step_runs_ && !trap_may_come_;
+  }
+
+  // links.cc
+  long StepBackTo(uint64_t address) const;
   bool SpaceIsUsedBy(pid_t tracer, const Tracer* but = nullptr) const;
 
   // events.cc
