@@ -20,6 +20,7 @@ namespace {
 using arch::StateAccess;
 
 // Newer than glibc's header.
+constexpr long kSetSyscallUserDispatch = 0x4210;
 constexpr long kGetSyscallUserDispatch = 0x4211;
 constexpr long kSetSyscallInfo = 0x4212;
 
@@ -40,6 +41,7 @@ StateAccess AccessOf(long request) {
     case PTRACE_SECCOMP_GET_METADATA:
     case PTRACE_GET_SYSCALL_INFO:
     case PTRACE_GET_RSEQ_CONFIGURATION:
+    case kSetSyscallUserDispatch:
     case kGetSyscallUserDispatch:
       return StateAccess::kReads;
     case PTRACE_POKEUSER:

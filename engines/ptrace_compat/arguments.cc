@@ -12,9 +12,15 @@ namespace utrace::ptrace_compat {
 namespace {
 
 // Requests that the headers may not know yet.
-#ifndef PTRACE_SET_SYSCALL_INFO
-constexpr long PTRACE_SET_SYSCALL_INFO = 0x4212;  // NOLINT(readability-identifier-naming)
+// NOLINTBEGIN(readability-identifier-naming)
+#ifndef PTRACE_SET_SYSCALL_USER_DISPATCH_CONFIG
+constexpr long PTRACE_SET_SYSCALL_USER_DISPATCH_CONFIG = 0x4210;
+constexpr long PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG = 0x4211;
 #endif
+#ifndef PTRACE_SET_SYSCALL_INFO
+constexpr long PTRACE_SET_SYSCALL_INFO = 0x4212;
+#endif
+// NOLINTEND(readability-identifier-naming)
 
 // struct user_desc of the machine's headers, which not all of them have.
 [[maybe_unused]] constexpr size_t kThreadAreaSize = 16;
@@ -57,8 +63,10 @@ Argument ArgumentOf(long request) {
     case PTRACE_GETSIGMASK:
     case PTRACE_GET_SYSCALL_INFO:
     case PTRACE_GET_RSEQ_CONFIGURATION:
+    case PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG:
       return {Passing::kOutSized};
     case PTRACE_SETSIGMASK:
+    case PTRACE_SET_SYSCALL_USER_DISPATCH_CONFIG:
     case PTRACE_SET_SYSCALL_INFO:
       return {Passing::kInSized};
     case PTRACE_SECCOMP_GET_METADATA:

@@ -249,6 +249,41 @@ CASE(state_rseq_configuration) {
   KillAndReap(pid);
 }
 
+CASE(state_syscall_user_dispatch) {
+  // Newer than the headers.
+  constexpr int PTRACE_SET_SYSCALL_USER_DISPATCH_CONFIG = 0x4210;
+  constexpr int PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG = 0x4211;
+  struct Config {
+    uint64_t mode;
+    uint64_t selector;
+    uint64_t offset;
+    uint64_t length;
+  };
+  static char selector = 0;
+  const pid_t pid = Traced([] { Say("goes on %ld", syscall(SYS_getppid) > 0 ? 1L : 0L); });
+  Config config{};
+  const auto get = [&] {
+    config = Config{7, 7, 7, 7};
+    DO(PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, pid, sizeof(config), &config);
+    Say("mode %lu selector %d offset %#lx length %#lx", config.mode,
+        config.selector == Address(&selector), config.offset, config.length);
+  };
+  get();
+  DO(PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, pid, sizeof(config) - 8, &config);
+  DO(PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, pid, sizeof(config), 8);
+  config = Config{1, Address(&selector), 0x1000, 0x2000};
+  DO(PTRACE_SET_SYSCALL_USER_DISPATCH_CONFIG, pid, sizeof(config), &config);
+  get();
+  config = Config{99, 0, 0, 0};
+  DO(PTRACE_SET_SYSCALL_USER_DISPATCH_CONFIG, pid, sizeof(config), &config);
+  DO(PTRACE_SET_SYSCALL_USER_DISPATCH_CONFIG, pid, sizeof(config) + 8, &config);
+  config = Config{};
+  DO(PTRACE_SET_SYSCALL_USER_DISPATCH_CONFIG, pid, sizeof(config), &config);
+  get();
+  DO(PTRACE_CONT, pid, 0, 0);
+  Wait(pid);
+}
+
 CASE(state_watch_writes) {
   const pid_t pid = Traced([] {
     probe_watched[0] = 1;
