@@ -168,13 +168,29 @@ SignalResult Tracee::OnSignal(SignalReport& report) {
   return SignalResult(SignalAction::kIgnore).With(Wish());
 }
 
-// The kernel stops every seized tracee that SIGCONT comes to, whether it was stopped or not; and before the
-// signal.
+// The kernel stops every seized thread of a process that SIGCONT comes to, whether it was stopped or not; and before
+// the signal.
 void Tracee::TrapForContinue() {
-  for (const auto& link : links_) {
-    if (link->seized && !link->is_stopped()) link->own.push_back(GroupStop(*link, SIGTRAP));
-  }
+  QueueTraps();
   EnterOwn();
+  for (const auto& other : world_.TraceesOf(task_.tgid())) {
+    if (other.get() != this) world_.TrapSoon(other);
+  }
+}
+
+// Whether there is one to come to.
+bool Tracee::QueueTraps() {
+  bool any = false;
+  for (const auto& link : links_) {
+    if (!link->seized || link->state != Link::State::kRunning) continue;
+    link->own.push_back(GroupStop(*link, SIGTRAP));
+    any = true;
+  }
+  return any;
+}
+
+void Tracee::Trap(Lock& lock) {
+  if (!dead_ && QueueTraps()) Approach(lock);
 }
 
 // In a report, without the lock: whether the trap of a breakpoint is still to be reported, for which nobody is left

@@ -70,6 +70,8 @@ class Tracee final : public Engine, public std::enable_shared_from_this<Tracee> 
   long Access(Lock& lock, Link& link, const std::function<long()>& work);
   // Asks for the events that the links want by now. Any state of the task.
   void ChooseEvents(Lock& lock);
+  // SIGCONT has come to its process, to another thread.
+  void Trap(Lock& lock);
   // The task was found in a job control stop when it was attached to.
   void FoundStopped();
   bool dead() const { return dead_; }
@@ -160,6 +162,7 @@ class Tracee final : public Engine, public std::enable_shared_from_this<Tracee> 
   std::optional<std::set<uint64_t>> BelongsTo(const siginfo_t& info, std::optional<uint64_t> pc,
                                               const std::vector<uint64_t>& watchers) const;
   void TrapForContinue();
+  bool QueueTraps();
   void LookForTrap(TaskView task);
   SignalResult AtReport(SignalReport& report);
   static void Replace(siginfo_t& info, int signal, const Tracer& tracer);

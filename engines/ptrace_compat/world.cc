@@ -257,6 +257,13 @@ void World::RemoveTracee(TaskView task) {
   tracees_.erase(found);
 }
 
+void World::TrapSoon(const std::shared_ptr<Tracee>& tracee) {
+  watcher_.Post([this, tracee] {
+    Lock lock(mutex);
+    tracee->Trap(lock);
+  });
+}
+
 void World::WatchGroup(const std::shared_ptr<Tracee>& tracee) {
   const int fd = static_cast<int>(syscall(SYS_pidfd_open, tracee->task().tgid(), 0));
   if (fd < 0) return;  // gone: its reaping tells

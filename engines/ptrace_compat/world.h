@@ -60,6 +60,8 @@ class World {
   void AddTracee(TaskView task, const std::shared_ptr<Tracee>& tracee);
   // It leaves its task, or that is dead: soon it cannot be controlled any more.
   void RemoveTracee(TaskView task);
+  // Calls the tracee's Trap, on another thread: in a callback of one task no other can be made to stop.
+  void TrapSoon(const std::shared_ptr<Tracee>& tracee);
   // A leader that is dead before its threads: calls its GroupIsDead when they are, too.
   void WatchGroup(const std::shared_ptr<Tracee>& tracee);
 

@@ -331,4 +331,11 @@ void HandleLoudly(int number, int flags) {
   if (sigaction(number, &action, nullptr) != 0) Scene("no handler");
 }
 
+void Block(int how, int signal) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, signal);
+  sigprocmask(how, &set, nullptr);
+}
+
 }  // namespace probe

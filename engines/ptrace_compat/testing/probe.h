@@ -122,6 +122,9 @@ volatile long* SharedWords();
 void UntilState(pid_t pid, char state);
 char StateOf(pid_t pid);
 
+// Blocks a signal, or another SIG_* of sigprocmask.
+void Block(int how, int signal);
+
 // Sets a handler that prints the signal, its code and sender.
 void HandleLoudly(int number, int flags = 0);
 

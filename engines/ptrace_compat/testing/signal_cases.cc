@@ -16,13 +16,6 @@ using namespace probe;
 
 namespace {
 
-void Block(int how, int signal) {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, signal);
-  sigprocmask(how, &set, nullptr);
-}
-
 void NoCore() {
   const rlimit none{0, 0};
   setrlimit(RLIMIT_CORE, &none);

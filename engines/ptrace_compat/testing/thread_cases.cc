@@ -99,6 +99,35 @@ CASE(thread_exec_with_exit_events) {
   Wait(pid);
 }
 
+CASE(thread_continued_while_running) {
+  Gate go;
+  const pid_t pid = Seized(PTRACE_O_TRACECLONE, [&go] {
+    std::thread thread([&go] {
+      Block(SIG_BLOCK, SIGCONT);  // the other one takes it
+      go.Pass();
+    });
+    thread.join();
+  });
+  Wait(pid);
+  const pid_t thread = EventPid(pid, "thread");
+  Wait(thread);
+  DO(PTRACE_CONT, thread, 0, 0);
+  DO(PTRACE_CONT, pid, 0, 0);
+  UntilState(thread, 'S');
+  UntilState(pid, 'S');
+  kill(pid, SIGCONT);
+  Wait(thread);
+  Wait(pid);
+  DO(PTRACE_CONT, pid, 0, 0);
+  Wait(pid);  // the signal
+  DO(PTRACE_CONT, pid, 0, SIGCONT);
+  DO(PTRACE_CONT, thread, 0, 0);
+  UntilState(thread, 'S');
+  go.Open();
+  Wait(thread);
+  Wait(pid);
+}
+
 CASE(thread_leader_ends_first) {
   Gate go;
   const pid_t pid = Seized(PTRACE_O_TRACECLONE, [&go] {
