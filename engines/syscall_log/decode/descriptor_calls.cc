@@ -59,7 +59,13 @@ void PutLock(Call& call, const struct flock& lock) {
   call.out.EndStruct();
 }
 
-void PutOwner(Call& call, const f_owner_ex& owner) {
+// struct f_owner_ex, whose type is an enumeration: of a program's it may be any number.
+struct FileOwner {
+  int32_t type;
+  int32_t pid;
+};
+
+void PutOwner(Call& call, const FileOwner& owner) {
   call.out.BeginStruct();
   PutNameField(call.out, "type", kOwnerType, static_cast<uint64_t>(owner.type));
   PutSignedField(call.out, "pid", owner.pid);
@@ -100,7 +106,7 @@ void ShowFcntlArgument(Call& call, uint64_t value) {
       return AtAddress<struct flock, PutLock>(call, value);
     case F_GETOWN_EX:
     case F_SETOWN_EX:
-      return AtAddress<f_owner_ex, PutOwner>(call, value);
+      return AtAddress<FileOwner, PutOwner>(call, value);
     case F_SETSIG:
       return ShowSignalNumber(call, value);
     case F_SETLEASE:
