@@ -36,7 +36,7 @@ class Place {
   void Remove() const;
 
   // Takes the lock, held until the descriptor is closed by all who have it. Zero, or a negative errno:
-  // -EWOULDBLOCK if somebody has it and `wait` is false.
+  // -EWOULDBLOCK if somebody has it and `wait` is false; -ENOENT if the place was removed.
   int Lock(bool wait, Fd* lock) const;
 
  private:

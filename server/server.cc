@@ -491,7 +491,9 @@ Server::Going Server::EndIfIdle() {
   if (!ending_) {
     if (!linux_host::TracedTasks().empty()) return Going::kOn;
     Fd lock;
-    if (place_.Lock(/*wait=*/false, &lock) != 0) {
+    const int locked = place_.Lock(/*wait=*/false, &lock);
+    // Where the directory itself was removed nobody starts one there, nor finds this one.
+    if (locked != 0 && locked != -ENOENT) {
       lock_was_taken_ = true;
       return Going::kOn;
     }

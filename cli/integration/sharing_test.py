@@ -4,6 +4,7 @@
 import json
 import os
 import pty
+import shutil
 import signal
 import socket
 import subprocess
@@ -311,6 +312,8 @@ class Attach(TracingTest):
         self.assertEqual(attached.wait(timeout=DEADLINE), 0)
         os.close(master)
         self.ask(program)
+        # Not killed before it has removed its socket.
+        self.assertEqual(server.wait(timeout=DEADLINE), 0)
 
     def test_output_that_cannot_be_written(self):
         attached = self.attach("-o", "/dev/full", self.pid)
@@ -474,6 +477,17 @@ class Life(TracingTest):
         self.assertEqual(program.wait(timeout=DEADLINE), 0)
         self.assertEqual(server.wait(timeout=DEADLINE), 0)
         self.assertIn(f"utrace serve: utrace run (pid {program.pid}) is here\n", server.stderr.read())
+
+    def test_a_directory_that_is_removed(self):
+        server = self.start_utrace("serve")
+        server.stderr.readline()
+        program, pid = self.start_traced_program("-o", self.path("log"))
+        shutil.rmtree(self.path("server.d"))
+        self.ask(program)
+        self.assertEqual(tracer_of(pid), server.pid)
+        program.stdin.close()
+        self.assertEqual(program.wait(timeout=DEADLINE), 0)
+        self.assertEqual(server.wait(timeout=DEADLINE), 0)
 
     def test_engines_are_listed_with_their_options(self):
         text = self.run_utrace("engines").stdout
