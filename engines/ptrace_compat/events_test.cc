@@ -142,6 +142,9 @@ TEST_F(EventsTest, ForkEventsComeInOrderToTwoTracers) {
 }
 
 TEST_F(EventsTest, Vfork) {
+#ifdef __SANITIZE_THREAD__
+  GTEST_SKIP() << "the thread sanitizer makes a fork of it";
+#endif
   const Puppet puppet(Children);
   TestTracer tracer(emulation_);
   ASSERT_EQ(
