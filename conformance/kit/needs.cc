@@ -57,6 +57,7 @@ const char* NeedOfCall(int64_t nr, const int64_t* arguments) {
     case SYS_select:
     case SYS_pselect6:
     case SYS_epoll_wait:
+    case SYS_epoll_pwait:
     case SYS_futex:
       return "timed";
     case SYS_mmap:

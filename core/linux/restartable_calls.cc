@@ -4,13 +4,13 @@
 
 #include <ctime>
 
+#include "arch/absent_calls.h"
+
 namespace utrace::linux_host {
 
 bool MayBeMadeAgain(long number) {
   switch (number) {
-#ifdef SYS_epoll_wait
     case SYS_epoll_wait:
-#endif
     case SYS_epoll_pwait:
     case SYS_futex:
     case SYS_read:  // inotify
@@ -32,9 +32,7 @@ bool MayBeMadeAgain(long number) {
 
 std::optional<unsigned> TimeoutArgument(long number) {
   switch (number) {
-#ifdef SYS_epoll_wait
     case SYS_epoll_wait:
-#endif
     case SYS_epoll_pwait:
       return 3;
     default:

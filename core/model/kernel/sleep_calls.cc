@@ -157,6 +157,7 @@ bool IsSleepCall(long number) {
     case SYS_select:
     case SYS_pselect6:
     case SYS_epoll_wait:
+    case SYS_epoll_pwait:
     case SYS_futex:
     case SYS_read:
     case SYS_pause:
@@ -185,7 +186,8 @@ int64_t SleepCall(Thread& thread, long number) {
       return WaitForDescriptors(thread, thread.Argument(4), kMicrosecond);
     case SYS_pselect6:
       return WaitForDescriptors(thread, thread.Argument(4), 1);
-    case SYS_epoll_wait: {
+    case SYS_epoll_wait:
+    case SYS_epoll_pwait: {
       const int64_t span = Milliseconds(thread.Argument(3));
       const Slept slept = thread.Sleep("its timeout", Never, span);
       return slept == Slept::kTimeout ? 0 : -EINTR;
