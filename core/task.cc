@@ -180,6 +180,11 @@ void Task::MarkJobStopped() {
   job_stopped_ = true;
 }
 
+void Task::MarkRunsInJobStop() {
+  MutexLock lock(mutex_);
+  job_stopped_ = false;
+}
+
 void Task::MarkNewborn(const Task* parent) {
   MutexLock lock(mutex_);
   newborn_of_ = parent;

@@ -195,8 +195,10 @@ class Task final : public utrace_task {
   bool TryRelease();
   // It is dead already, nobody was there to report to.
   void MarkDead();
-  // Found in a job control stop when it was adopted.
+  // Found in a job control stop when it was adopted; or back in one that it was let run in.
   void MarkJobStopped();
+  // The host lets it run while its group stays stopped: until that ends it counts as any running task.
+  void MarkRunsInJobStop();
   // A newborn, until its parent's clone report is over [ATT-16].
   void MarkNewborn(const Task* parent);
   void EndNewborn();

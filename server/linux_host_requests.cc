@@ -16,6 +16,10 @@ std::optional<uint64_t> LinuxHostRequests::BlockedSignals(TaskView task) {
   return linux_host::BlockedSignals(task);
 }
 
+void LinuxHostRequests::RunInJobControlStop(TaskView task, bool runs) {
+  linux_host::RunInJobControlStop(task, runs);
+}
+
 std::optional<uint32_t> LinuxHostRequests::FilterData(TaskView task) {
   return linux_host::FilterData(task);
 }

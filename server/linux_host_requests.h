@@ -12,6 +12,7 @@ class LinuxHostRequests final : public ptrace_compat::HostRequests {
   long Ptrace(TaskView task, int request, uint64_t address, void* data) override;
   std::optional<int> DeathStatus(TaskView task) override;
   std::optional<uint64_t> BlockedSignals(TaskView task) override;
+  void RunInJobControlStop(TaskView task, bool runs) override;
   std::optional<uint32_t> FilterData(TaskView task) override;
   std::optional<unsigned> DebugRegisterAt(uint64_t user_offset) override;
   unsigned DebugControlRegister() override;

@@ -21,15 +21,16 @@ class LinuxTask;
 
 // What is asked of a task's lane. Requests of one kind that have not been served yet are one.
 using Requests = unsigned;
-constexpr Requests kAskWake = 1U << 0;       // no engine holds it any longer
-constexpr Requests kAskReport = 1U << 1;     // Urgency::kReport
-constexpr Requests kAskInterrupt = 1U << 2;  // Urgency::kInterrupt
-constexpr Requests kAskTakeOver = 1U << 3;   // Urgency::kTakeOver
-constexpr Requests kAskInterest = 1U << 4;   // events were added
-constexpr Requests kAskRelease = 1U << 5;    // its last engine left
-constexpr Requests kAskDead = 1U << 6;       // its pidfd says that it died
-constexpr Requests kAskReaped = 1U << 7;     // its pidfd says that it was reaped
-constexpr Requests kAskLook = 1U << 8;       // a leader that exits: is it dead, or replaced?
+constexpr Requests kAskWake = 1U << 0;         // no engine holds it any longer
+constexpr Requests kAskReport = 1U << 1;       // Urgency::kReport
+constexpr Requests kAskInterrupt = 1U << 2;    // Urgency::kInterrupt
+constexpr Requests kAskTakeOver = 1U << 3;     // Urgency::kTakeOver
+constexpr Requests kAskInterest = 1U << 4;     // events were added
+constexpr Requests kAskRelease = 1U << 5;      // its last engine left
+constexpr Requests kAskDead = 1U << 6;         // its pidfd says that it died
+constexpr Requests kAskReaped = 1U << 7;       // its pidfd says that it was reaped
+constexpr Requests kAskLook = 1U << 8;         // a leader that exits: is it dead, or replaced?
+constexpr Requests kAskStayStopped = 1U << 9;  // it runs in a job control stop, and shall no longer
 
 // The part of a task that queues it on a lane; one lock guards those of all lanes, since a task may
 // change its lane.

@@ -251,6 +251,8 @@ void LinuxTask::Serve(Requests requests) {
       if ((requests & kAskInterrupt) != 0) {
         interrupt_wanted_ = true;
         Interrupt();
+      } else if ((requests & kAskStayStopped) != 0 && runs_in_job_stop_) {
+        Interrupt();
       } else if ((requests & kAskReport) != 0 && !(in_syscall_ && syscalls_stop_)) {
         // Inside a call whose exit stops, the report waits for that [CTL-22].
         Interrupt();

@@ -89,6 +89,7 @@ class LinuxTask final : public HostTask {
   // ---- What the contract does not offer. Contracts: ptrace_requests.h ---------------------------
   long StateRequest(long request, uint64_t address, void* data);
   std::optional<int> DeathStatus();
+  void RunInJobControlStop(bool runs);
   std::optional<uint32_t> FilterData();
   int SetDebugRegister(uint64_t owner, unsigned index, uint64_t value);
   int GetDebugRegister(uint64_t owner, unsigned index, uint64_t* value);
@@ -157,8 +158,10 @@ class LinuxTask final : public HostTask {
   void AtFilter();
   void AtSyscallExit();
   void AtTrap();
+  void AfterTrap();
   void AtGroupStop();
   void AfterGroupStop();
+  bool GroupStopIsNew() const;
   void AtSignal(int signal);
   void LookAtSignal();
   void ReturnToUser(Step unfinished = Step::kNone);
@@ -250,6 +253,8 @@ class LinuxTask final : public HostTask {
   // Set when seized; stays when released, since requests may be on their way.
   std::atomic<Lane*> lane_{nullptr};
   RunningSetup setup_;
+  // Contract: RunInJobControlStop of ptrace_requests.h.
+  std::atomic<bool> may_run_in_job_stop_ = false;
   std::atomic<bool> filtered_ = false;  // it has, or is about to have, a filter of call_filter.h
 
   // ---- On the lane only. ----
@@ -261,6 +266,7 @@ class LinuxTask final : public HostTask {
   bool interrupt_wanted_ = false;     // by an engine: report in the middle of a call
   bool in_syscall_ = false;           // between entry- and exit-stop
   bool at_syscall_stop_ = false;      // the present stop is one of a system call
+  bool at_event_stop_ = false;        // it is a trap or one of job control
   bool syscalls_stop_ = false;        // resumed such that the next syscall stops
   bool at_filter_ = false;            // the present stop is one that a filter made
   std::optional<uint32_t> filter_data_;  // the present stop is one of a filter of the program's own
@@ -268,6 +274,8 @@ class LinuxTask final : public HostTask {
   bool finish_call_ = false;             // a report waits for the end of the call [CTL-22]
   bool newborn_ = false;                 // its first stop is to come
   bool job_reported_ = false;            // in a job control stop that the core knows of
+  bool runs_in_job_stop_ = false;        // it was let run all the same
+  bool took_stop_signal_ = false;        // it was last resumed with one
   bool exit_reported_ = false;
   std::optional<long> exit_call_;  // its number, while the task is at the entry of its own exit
   bool death_reported_ = false;

@@ -107,6 +107,11 @@ void LinuxTask::NoteDeathOfGroup() {
   death_status_ = RawExitStatus(info);
 }
 
+void LinuxTask::RunInJobControlStop(bool runs) {
+  if (may_run_in_job_stop_.exchange(runs) == runs || runs) return;
+  if (Lane* const lane = lane_.load()) lane->Ask(asked_, kAskStayStopped);
+}
+
 std::optional<uint32_t> LinuxTask::FilterData() {
   Lane* const lane = lane_.load();
   std::optional<uint32_t> data;
@@ -125,6 +130,8 @@ std::optional<uint64_t> BlockedSignals(TaskView task) {
   if (!status) return std::nullopt;
   return status->blocked;
 }
+
+void RunInJobControlStop(TaskView task, bool runs) { HostOf(task).RunInJobControlStop(runs); }
 
 std::optional<uint32_t> FilterData(TaskView task) { return HostOf(task).FilterData(); }
 

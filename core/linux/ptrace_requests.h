@@ -35,6 +35,12 @@ std::optional<int> DeathStatus(TaskView task);
 // is gone. Any thread, at a safe point; waits for nobody.
 std::optional<uint64_t> BlockedSignals(TaskView task);
 
+// Whether the task, when nobody holds it any longer, runs although its group stays in a job control stop: as
+// PTRACE_CONT lets it, where the contract keeps it stopped [REP-14]. It holds until that stop ends, or the group is
+// stopped anew. Given up for a task that runs so, it goes back to the stop at its next safe point, which it is
+// interrupted for. Any thread, any state of the task; waits for nobody.
+void RunInJobControlStop(TaskView task, bool runs);
+
 // What a filter of the program's own answered beside SECCOMP_RET_TRACE, while the task is in the stop of
 // that: in report_syscall_entry, and for as long as the task is held there. Nullopt elsewhere, and where no
 // engine wants such calls (calls_wanted.h). Any thread; waits as PtraceStateRequest does.

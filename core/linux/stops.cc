@@ -28,6 +28,7 @@ void LinuxTask::OnStop(int wait_code) {
   const Stop stop = DecodeStop(wait_code);
   registers_valid_ = false;
   at_syscall_stop_ = stop.kind == StopKind::kSyscall;
+  at_event_stop_ = stop.kind == StopKind::kTrap || stop.kind == StopKind::kGroup;
   // The kernel takes any stop for the one that an interrupt asked for.
   stop_took_interrupt_ = interrupt_sent_;
   interrupt_sent_ = false;
@@ -272,9 +273,17 @@ void LinuxTask::AtTrap() {
     }
     if (verdict.hold) return;
     job_reported_ = false;
-    ReturnToUser();
-    return;
+    const bool ran = std::exchange(runs_in_job_stop_, false);
+    may_run_in_job_stop_ = false;
+    if (!ran) {
+      ReturnToUser();
+      return;
+    }
   }
+  AfterTrap();
+}
+
+void LinuxTask::AfterTrap() {
   in_syscall_ = false;
   if (tid() == tgid_ && !siblings_) siblings_ = ThreadsOf(tgid_).size() > 1;
   const bool waits_for_call = !interrupt_wanted_ && RepairInterruptedCall();
@@ -357,7 +366,28 @@ bool LinuxTask::RepairInterruptedCall() {
   return StoreRegisters() == 0;
 }
 
+// Of a task that ran in a job control stop: whether its group was stopped anew. Else the kernel reports our interrupt
+// so.
+bool LinuxTask::GroupStopIsNew() const { return took_stop_signal_ || !stop_took_interrupt_; }
+
 void LinuxTask::AtGroupStop() {
+  bool again = false;
+  if (runs_in_job_stop_) {
+    again = GroupStopIsNew();
+    if (!again && may_run_in_job_stop_) {
+      resume_signal_ = 0;
+      NoteLateTrap();
+      AfterTrap();
+      return;
+    }
+    runs_in_job_stop_ = false;
+    if (again) {
+      job_reported_ = false;
+      may_run_in_job_stop_ = false;
+    } else {
+      core_->MarkJobStopped();
+    }
+  }
   place_ = Place::kGroup;
   NoteLateTrap();
   in_syscall_ = false;
@@ -369,7 +399,8 @@ void LinuxTask::AtGroupStop() {
   job_reported_ = true;
   Verdict verdict;
   {
-    const int notify = LastToStop() ? CLD_STOPPED : 0;
+    // Of a group that is stopped already the parent has heard.
+    const int notify = !again && LastToStop() ? CLD_STOPPED : 0;
     const Region region;
     verdict = core_->OnJobControl(CLD_STOPPED, notify);
   }
@@ -378,6 +409,13 @@ void LinuxTask::AtGroupStop() {
 
 void LinuxTask::AfterGroupStop() {
   if (ReleaseIfIdle(0)) return;
+  if (may_run_in_job_stop_) {
+    runs_in_job_stop_ = true;
+    core_->MarkRunsInJobStop();
+    resume_signal_ = 0;
+    ReturnToUser();
+    return;
+  }
   place_ = Place::kListening;
   ApplyOptions();
   // Traps again at once if SIGCONT came meanwhile.
@@ -479,11 +517,18 @@ void LinuxTask::Resume(int request, int signal) {
   entering_ = false;
   if (!in_syscall_ || request != PTRACE_SYSCALL) first_argument_.reset();
   resume_signal_ = 0;
+  took_stop_signal_ = DefaultActionOf(signal) == DefaultAction::kStop;
   syscalls_stop_ = request == PTRACE_SYSCALL;
   if (!syscalls_stop_) entry_reported_ = false;
   unsigned long configured = interest_ & ~UTRACE_EVENT_SYSCALL;
   if (syscalls_stop_) configured |= UTRACE_EVENT_SYSCALL;
   setup_.SetUp(configured);
+  if (runs_in_job_stop_) {
+    // Asked for in a stop, the trap comes before anything else that the task does. One that was asked for when
+    // this stop came has come with it, or is still to come: asked for again, it is no new stop of the group.
+    const bool unclear = stop_took_interrupt_ && !at_event_stop_;
+    if (unclear || !may_run_in_job_stop_) Interrupt();
+  }
   // Fails only if SIGKILL took the task out of its stop: its death will be seen.
   ptrace(static_cast<__ptrace_request>(request), tid(), nullptr, static_cast<long>(signal));
   // Or else SIGKILL took it to the stop of its exit already, and this resumed that one unseen: of a
@@ -508,6 +553,8 @@ bool LinuxTask::ReleaseIfIdle(int signal) {
   ReleaseDebugRegisters();
   ptrace(PTRACE_DETACH, tid(), nullptr, static_cast<long>(signal));
   traced_here_ = false;
+  runs_in_job_stop_ = false;
+  may_run_in_job_stop_ = false;
   place_ = Place::kRunning;
   resume_signal_ = 0;
   finish_call_ = false;

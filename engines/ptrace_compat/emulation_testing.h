@@ -46,6 +46,9 @@ class TestHost final : public HostRequests {
     return linux_host::PtraceStateRequest(task, request, address, data);
   }
   std::optional<int> DeathStatus(TaskView task) override { return linux_host::DeathStatus(task); }
+  void RunInJobControlStop(TaskView task, bool runs) override {
+    linux_host::RunInJobControlStop(task, runs);
+  }
   std::optional<uint64_t> BlockedSignals(TaskView task) override {
     return linux_host::BlockedSignals(task);
   }

@@ -42,6 +42,11 @@ class HostRequests {
   // call. Nullopt if it is gone. At a safe point; waits for nobody.
   virtual std::optional<uint64_t> BlockedSignals(TaskView task) = 0;
 
+  // Whether the task, when nobody holds it any longer, runs although its group stays in a job control stop, which the
+  // contract lets end only by SIGCONT: until that stop ends, or the group is stopped anew. Given up for one that runs
+  // so, it is stopped again. Any thread; waits for nobody.
+  virtual void RunInJobControlStop(TaskView task, bool runs) = 0;
+
   // The SECCOMP_RET_DATA of the program's own filter that stopped this call with SECCOMP_RET_TRACE; in
   // report_syscall_entry, and while the task is held by that. Nullopt if none did, and for an entry
   // that is reported before the filter runs, because some engine wants all calls: it is reported

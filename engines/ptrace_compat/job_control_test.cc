@@ -1,4 +1,5 @@
 // Group-stops, PTRACE_LISTEN, and SIGCHLD.
+#include "core/engine.h"
 #include "engines/ptrace_compat/emulation_testing.h"
 
 namespace utrace::ptrace_compat {
@@ -7,6 +8,19 @@ namespace {
 void Idle(char /*command*/) {}
 
 class JobControlTest : public EmulationTest {};
+
+// As /proc shows it.
+char StateOf(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string text;
+  std::getline(file, text);
+  const size_t end = text.rfind(')');
+  return end == std::string::npos ? 'X' : text.at(end + 2);
+}
+
+void AwaitState(pid_t pid, char state) {
+  while (StateOf(pid) != state) sched_yield();
+}
 
 TEST_F(JobControlTest, AStopSignalLeadsToAGroupStop) {
   const Puppet puppet(Idle);
@@ -75,6 +89,96 @@ TEST_F(JobControlTest, InterruptEndsListening) {
   puppet.Do('.');
 }
 
+// Seizes it with both, and stops its group: each is told.
+void IntoGroupStop(TestTracer& first, TestTracer& second, const Puppet& puppet) {
+  for (TestTracer* tracer : {&first, &second}) {
+    ASSERT_EQ(tracer->Ptrace(PTRACE_SEIZE, puppet.pid()), 0);
+  }
+  kill(puppet.pid(), SIGSTOP);
+  for (TestTracer* tracer : {&first, &second}) {
+    ASSERT_EQ(tracer->WaitStatus(puppet.pid()), StopStatus(SIGSTOP));
+    ASSERT_EQ(tracer->Ptrace(PTRACE_CONT, puppet.pid(), 0, SIGSTOP), 0);
+  }
+  for (TestTracer* tracer : {&first, &second}) {
+    ASSERT_EQ(tracer->WaitStatus(puppet.pid()), kEventStopStatus(SIGSTOP));
+  }
+}
+
+TEST_F(JobControlTest, AStoppedGroupsTaskRunsWhenAllItsTracersContinueIt) {
+  const Puppet puppet(Idle);
+  TestTracer first(emulation_);
+  TestTracer second(emulation_);
+  ASSERT_NO_FATAL_FAILURE(IntoGroupStop(first, second, puppet));
+  ASSERT_EQ(first.Ptrace(PTRACE_CONT, puppet.pid()), 0);
+  puppet.Tell('.');
+  EXPECT_EQ(StateOf(puppet.pid()), 't');
+  ASSERT_EQ(second.Ptrace(PTRACE_CONT, puppet.pid()), 0);
+  puppet.AwaitDone();
+  // One that leaves while it runs changes nothing for the other.
+  ASSERT_EQ(first.Ptrace(PTRACE_INTERRUPT, puppet.pid()), 0);
+  ASSERT_EQ(first.WaitStatus(puppet.pid()), kEventStopStatus(SIGSTOP));
+  ASSERT_EQ(first.Ptrace(PTRACE_DETACH, puppet.pid()), 0);
+  puppet.Do('.');
+  EXPECT_EQ(second.Look(puppet.pid()).outcome, wire::WaitOutcome::kNothing);
+  kill(puppet.pid(), SIGCONT);
+  EXPECT_EQ(second.WaitStatus(puppet.pid()), kEventStopStatus(SIGTRAP));
+}
+
+TEST_F(JobControlTest, ATaskDoesNotRunInAGroupStopThatATracerListensIn) {
+  const Puppet puppet(Idle);
+  TestTracer listens(emulation_);
+  TestTracer continues(emulation_);
+  ASSERT_NO_FATAL_FAILURE(IntoGroupStop(listens, continues, puppet));
+  ASSERT_EQ(continues.Ptrace(PTRACE_CONT, puppet.pid()), 0);
+  ASSERT_EQ(listens.Ptrace(PTRACE_LISTEN, puppet.pid()), 0);
+  puppet.Tell('.');
+  // A request that its tracer's stop answers comes after whatever the task would have done.
+  ASSERT_EQ(continues.Ptrace(PTRACE_INTERRUPT, puppet.pid()), 0);
+  ASSERT_EQ(continues.WaitStatus(puppet.pid()), kEventStopStatus(SIGSTOP));
+  EXPECT_EQ(continues.Registers(puppet.pid()).orig_rax, static_cast<unsigned long long>(SYS_read));
+  ASSERT_EQ(continues.Ptrace(PTRACE_CONT, puppet.pid()), 0);
+  // Whoever stops listening, and continues it too, lets it run.
+  ASSERT_EQ(listens.Ptrace(PTRACE_INTERRUPT, puppet.pid()), 0);
+  ASSERT_EQ(listens.WaitStatus(puppet.pid()), kEventStopStatus(SIGSTOP));
+  ASSERT_EQ(listens.Ptrace(PTRACE_CONT, puppet.pid()), 0);
+  puppet.AwaitDone();
+}
+
+class Bystander final : public Engine {
+ public:
+  std::string Name() const override { return "bystander"; }
+};
+
+// The kernel puts a task that ran back into the stop of its group when its tracer goes.
+TEST_F(JobControlTest, ATaskThatRunsInAGroupStopIsStoppedWhenItsTracerEnds) {
+  for (const bool watched : {false, true}) {
+    SCOPED_TRACE(watched ? "another engine stays" : "no engine stays");
+    const Puppet puppet(Idle);
+    std::optional<Attachment> other;
+    if (watched) {
+      const auto pid = PidRef::Find(puppet.pid());
+      ASSERT_TRUE(pid);
+      auto attached =
+          Attachment::Attach(*pid, std::make_shared<Bystander>(), Events(UTRACE_EVENT(CLONE)));
+      ASSERT_TRUE(attached);
+      other = std::move(*attached);
+    }
+    TestTracer tracer(emulation_);
+    ASSERT_EQ(tracer.Ptrace(PTRACE_SEIZE, puppet.pid()), 0);
+    kill(puppet.pid(), SIGSTOP);
+    ASSERT_EQ(tracer.WaitStatus(puppet.pid()), StopStatus(SIGSTOP));
+    ASSERT_EQ(tracer.Ptrace(PTRACE_CONT, puppet.pid(), 0, SIGSTOP), 0);
+    ASSERT_EQ(tracer.WaitStatus(puppet.pid()), kEventStopStatus(SIGSTOP));
+    ASSERT_EQ(tracer.Ptrace(PTRACE_CONT, puppet.pid()), 0);
+    puppet.Do('.');
+    tracer.Kill();
+    AwaitState(puppet.pid(), watched ? 't' : 'T');
+    puppet.Tell('.');
+    kill(puppet.pid(), SIGCONT);
+    puppet.AwaitDone();
+  }
+}
+
 // As whoever looks after both have happened is told natively.
 TEST_F(JobControlTest, AStopIsToldBeforeTheContinuationThatLedToIt) {
   const Puppet puppet(Idle);
@@ -96,15 +200,7 @@ TEST_F(JobControlTest, AttachingToAStoppedProcess) {
   const Puppet puppet(Idle);
   puppet.Do('.');
   kill(puppet.pid(), SIGSTOP);
-  const std::string path = "/proc/" + std::to_string(puppet.pid()) + "/stat";
-  for (bool seen = false; !seen;) {
-    std::vector<char> text(512);
-    const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    ASSERT_GT(read(fd, text.data(), text.size()), 0);
-    close(fd);
-    seen = std::string(text.data()).find(") T ") != std::string::npos;
-    sched_yield();
-  }
+  AwaitState(puppet.pid(), 'T');
   TestTracer legacy(emulation_);
   TestTracer seized(emulation_);
   ASSERT_EQ(legacy.Ptrace(PTRACE_ATTACH, puppet.pid()), 0);

@@ -128,10 +128,21 @@ void Tracee::Listen(Link& link) {
   LetGo();
 }
 
+// PTRACE_CONT out of a group-stop runs the task; it stays stopped for one that listens, or has no tracer.
+void Tracee::ChooseJobControl() const {
+  if (group_stop_ == 0) return;
+  const bool runs =
+      !links_.empty() && std::all_of(links_.begin(), links_.end(), [](const auto& link) {
+        return link->state == Link::State::kRunning;
+      });
+  world_.host.RunInJobControlStop(task_, runs);
+}
+
 // If nothing keeps the task any longer.
 void Tracee::LetGo() {
   if (dead_ || Busy()) return;
   leaving_ = links_.empty();
+  ChooseJobControl();
   if (MayLeave()) {
     LeaveTask();
     return;

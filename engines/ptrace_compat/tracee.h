@@ -136,6 +136,7 @@ class Tracee final : public Engine, public std::enable_shared_from_this<Tracee> 
   void EnterOwn();
   void Advance();
   void GoOn(Link& link, int signal);
+  void ChooseJobControl() const;
   void LetGo();
   void LeaveTask();
   bool MayLeave() const {

@@ -1,5 +1,5 @@
 // PTRACE_CONT, SYSCALL, SINGLESTEP and DETACH out of a group-stop: of tracees that are seized or not, that listen or
-// do not.
+// do not; and what comes to a tracee that runs while its group stays stopped.
 #include <unistd.h>
 
 #include "engines/ptrace_compat/testing/probe.h"
@@ -158,4 +158,165 @@ CASE(stop_traced_group_stop_and_sigcont_then_syscall) {
   DO(PTRACE_SYSCALL, pid, 0, 0);
   Wait(pid);
   KillAndReap(pid);
+}
+
+// ---- Running while the group stays stopped ----
+
+namespace {
+
+// Counts how often it was let through the gate, after it has stopped its group.
+void CallsOnDemand(Gate* gate, volatile long* calls) {
+  raise(SIGSTOP);
+  for (;;) {
+    gate->Pass();
+    *calls = *calls + 1;
+  }
+}
+
+void UntilCalls(volatile long* calls, long count) {
+  while (*calls < count) usleep(1000);
+}
+
+}  // namespace
+
+CASE(stop_runs_in_group_stop_then_interrupt) {
+  for (const bool syscalls : {false, true}) {
+    Gate gate;
+    volatile long* const calls = SharedWords();
+    const pid_t pid = Seized(PTRACE_O_TRACESYSGOOD, [&] { CallsOnDemand(&gate, calls); });
+    IntoGroupStop(pid);
+    DO(PTRACE_CONT, pid, 0, 0);
+    gate.Open();
+    UntilCalls(calls, 1);
+    UntilState(pid, 'S');
+    DO(PTRACE_INTERRUPT, pid, 0, 0);
+    Wait(pid);
+    SayInfo(pid);
+    if (syscalls) {
+      DO(PTRACE_SYSCALL, pid, 0, 0);
+      Wait(pid);  // its call is made anew
+    }
+    DO(PTRACE_CONT, pid, 0, 0);
+    gate.Open();
+    UntilCalls(calls, 2);
+    KillAndReap(pid);
+  }
+}
+
+CASE(stop_runs_in_group_stop_then_listen) {
+  Gate gate;
+  volatile long* const calls = SharedWords();
+  const pid_t pid = Seized(0, [&] { CallsOnDemand(&gate, calls); });
+  IntoGroupStop(pid);
+  DO(PTRACE_CONT, pid, 0, 0);
+  gate.Open();
+  UntilCalls(calls, 1);
+  DO(PTRACE_INTERRUPT, pid, 0, 0);
+  Wait(pid);
+  DO(PTRACE_LISTEN, pid, 0, 0);
+  gate.Open();
+  Wait(pid, __WALL | WNOHANG);
+  kill(pid, SIGCONT);
+  Wait(pid);
+  SayInfo(pid);
+  Say("calls: %ld", *calls);
+  DO(PTRACE_CONT, pid, 0, 0);
+  Wait(pid);  // SIGCONT itself
+  DO(PTRACE_CONT, pid, 0, SIGCONT);
+  UntilCalls(calls, 2);
+  KillAndReap(pid);
+}
+
+CASE(stop_runs_in_group_stop_then_sigcont) {
+  for (const bool seized : {true, false}) {
+    Gate gate;
+    volatile long* const calls = SharedWords();
+    const auto body = [&] { CallsOnDemand(&gate, calls); };
+    const pid_t pid = seized ? Seized(0, body) : Traced(body);
+    if (!seized) DO(PTRACE_CONT, pid, 0, 0);
+    IntoGroupStop(pid);
+    DO(PTRACE_CONT, pid, 0, 0);
+    gate.Open();
+    UntilCalls(calls, 1);
+    UntilState(pid, 'S');
+    kill(pid, SIGCONT);
+    Wait(pid);
+    SayInfo(pid);
+    DO(PTRACE_CONT, pid, 0, 0);
+    if (seized) {
+      Wait(pid);
+      SayInfo(pid);
+      DO(PTRACE_CONT, pid, 0, SIGCONT);
+    }
+    gate.Open();
+    UntilCalls(calls, 2);
+    KillAndReap(pid);
+  }
+}
+
+// A stop signal stops the group anew.
+CASE(stop_runs_in_group_stop_then_stop_signal) {
+  for (const bool seized : {true, false}) {
+    Gate gate;
+    volatile long* const calls = SharedWords();
+    const auto body = [&] { CallsOnDemand(&gate, calls); };
+    const pid_t pid = seized ? Seized(0, body) : Traced(body);
+    if (!seized) DO(PTRACE_CONT, pid, 0, 0);
+    IntoGroupStop(pid);
+    DO(PTRACE_CONT, pid, 0, 0);
+    gate.Open();
+    UntilCalls(calls, 1);
+    kill(pid, SIGSTOP);
+    IntoGroupStop(pid);
+    DO(PTRACE_CONT, pid, 0, 0);
+    gate.Open();
+    UntilCalls(calls, 2);
+    KillAndReap(pid);
+  }
+}
+
+CASE(stop_runs_in_group_stop_then_detach) {
+  Gate gate;
+  volatile long* const calls = SharedWords();
+  const pid_t pid = Seized(0, [&] { CallsOnDemand(&gate, calls); });
+  IntoGroupStop(pid);
+  DO(PTRACE_CONT, pid, 0, 0);
+  gate.Open();
+  UntilCalls(calls, 1);
+  DO(PTRACE_INTERRUPT, pid, 0, 0);
+  Wait(pid);
+  DO(PTRACE_DETACH, pid, 0, 0);
+  UntilState(pid, 'T');
+  gate.Open();
+  Say("calls: %ld", *calls);
+  kill(pid, SIGCONT);
+  UntilCalls(calls, 2);
+  kill(pid, SIGKILL);
+  Wait(pid);
+}
+
+CASE(stop_runs_in_group_stop_then_other_signals) {
+  Gate gate;
+  volatile long* const calls = SharedWords();
+  const pid_t pid = Seized(PTRACE_O_TRACEEXIT, [&] {
+    HandleLoudly(SIGUSR1);
+    raise(SIGSTOP);
+    gate.Pass();
+    *calls = *calls + 1;
+    gate.Pass();
+    _exit(7);
+  });
+  IntoGroupStop(pid);
+  DO(PTRACE_CONT, pid, 0, 0);
+  gate.Open();
+  UntilCalls(calls, 1);
+  kill(pid, SIGUSR1);
+  Wait(pid);
+  SayInfo(pid);
+  DO(PTRACE_CONT, pid, 0, SIGUSR1);
+  gate.Open();
+  Wait(pid);
+  SayMessage(pid);
+  DO(PTRACE_CONT, pid, 0, 0);
+  Wait(pid);
 }
