@@ -252,6 +252,75 @@ CASE(wait_threads_trace_one_each) {
   other.join();
 }
 
+namespace {
+
+// A process that is nobody's child here; what is asked of it comes through the gate.
+pid_t ForkedAway(Gate* up, const char* name) {
+  volatile long* const made = SharedWords();
+  const pid_t middle = Forked(
+      [&] {
+        const pid_t pid = fork();
+        if (pid != 0) {
+          *made = pid;
+        } else {
+          up->Open();
+          Forever();
+        }
+      },
+      "middle");
+  Expect(middle, 0);
+  up->Pass();
+  const pid_t pid = static_cast<pid_t>(*made);
+  Name(pid, name);
+  return pid;
+}
+
+}  // namespace
+
+// A wait that stands while one thread seizes the process that it is going to tell of.
+CASE(wait_stands_while_a_tracee_comes) {
+  Gate up;
+  const pid_t child = Forked(Forever);
+  const pid_t other = ForkedAway(&up, "other");
+  pid_t waiter = 0;
+  std::thread thread([&] {
+    __atomic_store_n(&waiter, gettid(), __ATOMIC_SEQ_CST);
+    Wait(-1);
+  });
+  while (__atomic_load_n(&waiter, __ATOMIC_SEQ_CST) == 0) sched_yield();
+  UntilState(waiter, 'S');
+  Ptrace(PTRACE_SEIZE, other, 0, 0);
+  Ptrace(PTRACE_INTERRUPT, other, 0, 0);
+  thread.join();
+  DO(PTRACE_DETACH, other, 0, 0);
+  kill(other, SIGKILL);
+  KillAndReap(child);
+}
+
+// One that stands while the only tracee that it could tell of is left, and another one comes.
+CASE(wait_stands_while_tracees_change) {
+  Gate up;
+  const pid_t first = ForkedAway(&up, "first");
+  const pid_t second = ForkedAway(&up, "second");
+  DO(PTRACE_SEIZE, first, 0, 0);
+  DO(PTRACE_INTERRUPT, first, 0, 0);
+  Wait(first);
+  pid_t waiter = 0;
+  std::thread thread([&] {
+    __atomic_store_n(&waiter, gettid(), __ATOMIC_SEQ_CST);
+    Wait(-1);
+  });
+  while (__atomic_load_n(&waiter, __ATOMIC_SEQ_CST) == 0) sched_yield();
+  UntilState(waiter, 'S');
+  Ptrace(PTRACE_SEIZE, second, 0, 0);
+  Ptrace(PTRACE_DETACH, first, 0, 0);
+  Ptrace(PTRACE_INTERRUPT, second, 0, 0);
+  thread.join();
+  DO(PTRACE_DETACH, second, 0, 0);
+  kill(first, SIGKILL);
+  kill(second, SIGKILL);
+}
+
 CASE(wait_grandchild_reaped_by_both) {
   const pid_t child = Traced([] {
     const pid_t grandchild = fork();
