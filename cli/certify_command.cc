@@ -13,6 +13,7 @@
 #include "conformance/certify/certify.h"
 #include "conformance/certify/check.h"
 #include "conformance/certify/covered_chapters.h"
+#include "conformance/certify/merge.h"
 #include "conformance/certify/package.h"
 #include "conformance/certify/report.h"
 #include "conformance/history/check_file.h"
@@ -72,26 +73,30 @@ int RunCertify(const CertifyArguments& arguments) {
   return outcome.exit_status;
 }
 
+bool LoadSuite(std::string runner, certify::Suite* suite, std::string* error) {
+  if (runner.empty()) runner = Companions::OfThisProgram().Find(kRunner, error);
+  if (runner.empty()) return false;
+  suite->table = &certify::ClauseTable::BuiltIn();
+  suite->covered.assign(std::begin(certify::kCoveredChapters), std::end(certify::kCoveredChapters));
+  // Which tests there must be, the program says that holds them.
+  if (certify::ListAllTests(runner, *suite->table, &suite->tests, error)) return true;
+  *error += ". A certificate is checked against the tests of the suite";
+  return false;
+}
+
 int RunCheck(const CheckArguments& arguments) {
-  if (!certify::IsCertificate(arguments.path)) {
+  const bool merged = certify::IsMerged(arguments.path);
+  if (!merged && !certify::IsCertificate(arguments.path)) {
     return history::CheckFile(arguments.path, stdout, stderr);
   }
-  const Companions companions = Companions::OfThisProgram();
-  std::string error;
-  std::string runner = arguments.runner;
-  if (runner.empty()) runner = companions.Find(kRunner, &error);
-  // Which tests there must be, the program says that holds them.
   certify::Suite suite;
-  suite.table = &certify::ClauseTable::BuiltIn();
-  suite.covered.assign(std::begin(certify::kCoveredChapters), std::end(certify::kCoveredChapters));
-  if (error.empty() && !certify::ListAllTests(runner, *suite.table, &suite.tests, &error)) {
-    error += ". A certificate is checked against the tests of the suite";
-  }
-  if (!error.empty()) {
+  std::string error;
+  if (!LoadSuite(arguments.runner, &suite, &error)) {
     fputs(fmt::format("utrace check: {}\n", error).c_str(), stderr);
     return certify::kCheckUnreadable;
   }
-  return certify::CheckCertificate(suite, arguments.path, stdout, stderr);
+  return merged ? certify::CheckMerged(suite, arguments.path, stdout, stderr)
+                : certify::CheckCertificate(suite, arguments.path, stdout, stderr);
 }
 
 }  // namespace utrace::cli

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "conformance/certify/package.h"
+
 namespace utrace::cli {
 
 struct CertifyArguments {
@@ -22,9 +24,12 @@ struct CertifyArguments {
 int RunCertify(const CertifyArguments& arguments);
 
 struct CheckArguments {
-  std::string path;    // of a certificate or its directory, or of a history
+  std::string path;    // of a certificate or its directory, of merged ones, or of a history
   std::string runner;  // as above
 };
+
+// What certificates are checked against; `runner` as above. False and *error if its tests are not to be had.
+bool LoadSuite(std::string runner, certify::Suite* suite, std::string* error);
 
 // Returns the exit status.
 int RunCheck(const CheckArguments& arguments);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "cli/certify_command.h"
+#include "cli/merge_command.h"
 #include "cli/tracing_options.h"
 #include "cli/version.h"
 #include "core/utrace.h"
@@ -38,7 +39,8 @@ Examples:
   utrace certify --only ATT,CTL-20              some clauses: all of a family, a single one
   utrace check history.jsonl                    judge a recorded history
   utrace check utrace-certificate-20260901T120000Z
-                                                see whether a certificate is whole, and a pass)";
+                                                see whether a certificate is whole, and a pass
+  utrace merge --report all/ pc/ board/         certificates of two machines as one)";
 
 constexpr char kCertifyFooter[] = R"(
 IDs of --only: a clause (ATT-05), a family of clauses (ATT), a chapter of the specification (3), a
@@ -55,12 +57,25 @@ implementation cannot be loaded, crashes at once, or hangs; 4 the suite could no
 5 certified but for waived clauses.)";
 
 constexpr char kCheckFooter[] = R"(
-PATH is a history; or the directory of a certificate, or the certificate.json in it. A certificate is
+PATH is a history; or the directory of a certificate, or the certificate.json in it; or the same of
+merged certificates, each of which is checked, and the merge. A certificate is
 rejected if it was edited or is not whole, lacks a clause, was made with a selection, or is no pass.
 
 Exit status: 0 no breach, or a whole certificate that is a pass; 1 a clause was broken, or the
 certificate is rejected; 2 wrong use; 3 the file cannot be read or is malformed, or the verdict cannot
 be written.)";
+
+constexpr char kMergeFooter[] = R"(
+Examples:
+  utrace merge here/ kernel-5.10/ kernel-6.12/ --report all/
+  utrace check all/
+
+DIR are directories that `utrace certify` wrote, of the same suite and specification; OUT holds them
+unchanged, and a page and a JSON file with a row for each clause and a column for each architecture,
+kernel, machine and host, derived from them alone. `utrace check OUT` derives it again.
+
+Exit status: that of `utrace certify` with the verdict of the worst part; 2 if the parts do not go
+together or wrong use; 4 if OUT cannot be written.)";
 
 // Where 0, 1 or 2 is closed, the next file opened would take its place, and messages would go into
 // it. The place holders are closed on exec: a command finds what it would have found without us.
@@ -147,6 +162,17 @@ int Main(int argc, char** argv) {
   check_app->add_option("--runner", check.runner)->group("");
   check_app->footer(kCheckFooter);
 
+  MergeArguments merge;
+  CLI::App* merge_app = app.add_subcommand("merge", "certificates of many machines as one");
+  merge_app->add_option("DIR", merge.directories, "what is to be merged")
+      ->required()
+      ->type_name("");
+  merge_app->add_option("--report", merge.report, "the directory to be made")
+      ->required()
+      ->type_name("OUT");
+  merge_app->add_option("--runner", merge.runner)->group("");
+  merge_app->footer(kMergeFooter);
+
   TracingCommands tracing(app);
 
   std::vector<std::string> behind_dashes;
@@ -165,12 +191,14 @@ int Main(int argc, char** argv) {
   if (has_dashes && (tracer == nullptr || !tracing.TakesCommand())) {
     const std::string name = tracer != nullptr       ? tracer->get_name()
                              : certify_app->parsed() ? "certify"
+                             : merge_app->parsed()   ? "merge"
                                                      : "check";
     fputs(fmt::format("utrace {0}: it takes no \"--\"\nSee: utrace {0} --help\n", name).c_str(),
           stderr);
     return kExitUsage;
   }
   if (tracer != nullptr) return tracing.Run(has_dashes, behind_dashes);
+  if (merge_app->parsed()) return RunMerge(merge);
   return certify_app->parsed() ? RunCertify(certify) : RunCheck(check);
 }
 

@@ -11,7 +11,7 @@ UTRACE = os.path.abspath(sys.argv.pop(1))
 MANUAL = os.path.abspath("cli/man")
 COMPLETION = os.path.abspath("cli/completion/utrace.bash")
 # Commands that have a page in common.
-PAGES = {"resume": "stop", "interrupt": "stop", "check": "certify"}
+PAGES = {"resume": "stop", "interrupt": "stop", "check": "certify", "merge": "certify"}
 
 
 def output(*command, **kwargs):

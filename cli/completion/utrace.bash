@@ -59,7 +59,7 @@ _utrace_words() {
 }
 
 _utrace() {
-  local commands="run attach wrap detach ps stop resume interrupt engines serve certify check"
+  local commands="run attach wrap detach ps stop resume interrupt engines serve certify check merge"
   local words word last command= options= n
   COMPREPLY=()
   _utrace_words
@@ -117,6 +117,7 @@ _utrace() {
     resume) options="--threads --help" ;;
     engines) options="--json --help" ;;
     serve | check) options="--help" ;;
+    merge) options="--help --report" ;;
     certify)
       options="--implementation --waivers --only --report --jobs --schedule --schedules --help"
       ;;
@@ -134,7 +135,7 @@ _utrace() {
       compopt -o filenames 2>/dev/null
       mapfile -t COMPREPLY < <(compgen -f -X '!*.so' -- "$word"; compgen -d -- "$word")
       ;;
-    check)
+    check | merge)
       compopt -o filenames 2>/dev/null
       mapfile -t COMPREPLY < <(compgen -f -- "$word")
       ;;

@@ -14,6 +14,7 @@
 
 #include "conformance/certify/certificate.h"
 #include "conformance/certify/digest.h"
+#include "conformance/certify/quote.h"
 #include "conformance/certify/spec_text.h"
 #include "conformance/certify/text.h"
 
@@ -24,34 +25,7 @@ namespace fs = std::filesystem;
 
 // A real one has less than two.
 constexpr uintmax_t kMaxFile = 64 << 20;
-constexpr size_t kMaxShown = 120;
 constexpr size_t kMaxProblems = 20;
-
-// What comes from a file, as part of a message: short, and harmless to a terminal.
-std::string Shown(std::string_view text) {
-  std::string shown;
-  for (const char c : Trimmed(text).substr(0, kMaxShown)) shown += c < 0x20 || c == 0x7f ? '?' : c;
-  return Trimmed(text).size() > kMaxShown ? shown + "..." : shown;
-}
-
-std::string_view FirstLine(std::string_view text) {
-  return text.substr(0, std::min(text.find('\n'), text.size()));
-}
-
-// Where two texts part: "line 7: it says X; the results say Y".
-std::string Difference(std::string_view is, std::string_view should) {
-  size_t line = 1;
-  while (!is.empty() && !should.empty() && FirstLine(is) == FirstLine(should)) {
-    const size_t size = FirstLine(is).size();
-    is.remove_prefix(std::min(size + 1, is.size()));
-    should.remove_prefix(std::min(size + 1, should.size()));
-    ++line;
-  }
-  const auto quoted = [](std::string_view text) {
-    return text.empty() ? "nothing" : fmt::format("`{}`", Shown(FirstLine(text)));
-  };
-  return fmt::format("line {}: it says {}, the results say {}", line, quoted(is), quoted(should));
-}
 
 class Checker {
  public:
@@ -82,7 +56,13 @@ class Checker {
   }
 
  private:
+  // It is not what a whole run left.
   void Reject(std::string problem) {
+    outcome_.whole = false;
+    Deny(std::move(problem));
+  }
+  // It is, but the run was no pass.
+  void Deny(std::string problem) {
     outcome_.problems.push_back(std::move(problem));
     outcome_.status = std::max(outcome_.status, kCheckRejected);
   }
@@ -93,27 +73,9 @@ class Checker {
 
   void CheckSums() {
     const auto text = package_.files.find(kSumsFile);
-    if (text == package_.files.end()) {
-      Reject(fmt::format("{} is missing", kSumsFile));
-      return;
-    }
-    std::string error;
-    const std::optional<Sums> sums = ParseSums(text->second, &error);
-    if (!sums) {
-      Reject(Shown(error));
-      return;
-    }
-    for (const auto& [name, sum] : *sums) {
-      const auto is = package_.sums.find(name);
-      if (is == package_.sums.end()) {
-        Reject(fmt::format("{} is missing", Shown(name)));
-      } else if (is->second != sum) {
-        Reject(fmt::format("{} was changed after the run: {} has another SHA-256 of it",
-                           Shown(name), kSumsFile));
-      }
-    }
-    for (const auto& [name, sum] : package_.sums) {
-      if (!sums->contains(name)) Reject(fmt::format("{} is no part of the package", Shown(name)));
+    for (std::string& problem :
+         SumsProblems(text == package_.files.end() ? nullptr : &text->second, package_.sums)) {
+      Reject(std::move(problem));
     }
   }
 
@@ -124,7 +86,7 @@ class Checker {
         Reject(name + " is missing");
       } else if (is->second != should) {
         Reject(fmt::format("{} does not follow from {}: {}", name, kRecordFile,
-                           Difference(is->second, should)));
+                           Difference(is->second, should, "the results")));
       }
     }
   }
@@ -163,12 +125,12 @@ class Checker {
     if (missing > 0) {
       for (const UntestedClause& clause : report.untested_must) {
         if (report.FindWaiver(clause.clause) != nullptr) continue;
-        Reject(fmt::format("{} was tested on no host ({})", clause.clause, Shown(clause.reason)));
+        Deny(fmt::format("{} was tested on no host ({})", clause.clause, Shown(clause.reason)));
       }
     }
     if (report.overall != Overall::kPass && report.overall != Overall::kPassWithWaivers) {
-      Reject(fmt::format("the verdict is {}: {}", OverallName(report.overall),
-                         Shown(FirstLine(report.reason))));
+      Deny(fmt::format("the verdict is {}: {}", OverallName(report.overall),
+                       Shown(FirstLine(report.reason))));
     }
   }
 
@@ -196,6 +158,8 @@ bool Load(const fs::path& path, const std::string& name, Package* package, std::
   package->files.emplace(name, std::move(text));
   return true;
 }
+
+}  // namespace
 
 std::optional<Package> LoadPackage(const std::string& path, std::string* error) {
   std::error_code code;
@@ -225,6 +189,8 @@ std::optional<Package> LoadPackage(const std::string& path, std::string* error) 
   }
   return package;
 }
+
+namespace {
 
 void PrintReport(const Report& report, FILE* out) {
   for (const HostReport& host : report.hosts) {

@@ -30,11 +30,16 @@ struct Package {
 
 struct CheckOutcome {
   int status = kCheckUnreadable;
+  bool whole = true;                  // what a run over the whole suite left, whatever its verdict
   std::vector<std::string> problems;  // what is wrong with the package or its verdict; no newlines
   std::optional<Report> report;       // what the record says, if it can be read
 };
 // `package` may come from anywhere.
 CheckOutcome CheckPackage(const Suite& suite, const Package& package);
+
+// Reads the package that is the directory `path`, or whose certificate.json it is. nullopt and *error if
+// that is none, or cannot be read.
+std::optional<Package> LoadPackage(const std::string& path, std::string* error);
 
 // Whether `path` is something for CheckCertificate: a directory, or a file that calls itself a
 // certificate.

@@ -194,15 +194,10 @@ std::string Matrix(const ClauseTable& table, const Report& report) {
 }  // namespace
 
 std::string HtmlPage(const ClauseTable& table, const Report& report) {
-  std::string html = fmt::format(
-      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-      "<meta name=\"color-scheme\" content=\"light dark\">\n"
-      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
-      "style-src 'unsafe-inline'\">\n<title>{}: utrace {}, {}</title>\n<style>{}</style>\n</head>\n"
-      "<body>\n",
-      OverallName(report.overall), report.IsSelection() ? "report" : "certificate",
-      HtmlText(Date(report.date)), kPageStyle);
+  std::string html =
+      PageHead(fmt::format("{}: utrace {}, {}", OverallName(report.overall),
+                           report.IsSelection() ? "report" : "certificate", Date(report.date)),
+               kPageStyle);
   html += Header(table, report);
   html += FailuresSection(table, report);
   html += Matrix(table, report);

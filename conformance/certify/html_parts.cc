@@ -66,6 +66,16 @@ std::string HtmlText(std::string_view text) {
   return html;
 }
 
+std::string PageHead(std::string_view title, std::string_view style) {
+  return fmt::format(
+      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+      "<meta name=\"color-scheme\" content=\"light dark\">\n"
+      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
+      "style-src 'unsafe-inline'\">\n<title>{}</title>\n<style>{}</style>\n</head>\n<body>\n",
+      HtmlText(title), style);
+}
+
 std::string SpecText(std::string_view text) {
   std::string html;
   bool code = false;

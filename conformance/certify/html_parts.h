@@ -12,6 +12,11 @@ namespace utrace::certify {
 
 // certificate.css. Defined by a generated file.
 extern const std::string_view kPageStyle;
+// merged.css, likewise: what merged.html has beyond that.
+extern const std::string_view kMergedStyle;
+
+// A document up to its <body>. Its policy forbids scripts, and to load anything.
+std::string PageHead(std::string_view title, std::string_view style);
 
 // `text` as text of a document or value of a quoted attribute. Control characters, and those that turn
 // the direction of writing, become U+FFFD.

@@ -11,6 +11,7 @@
 #include "conformance/certify/digest.h"
 #include "conformance/certify/html.h"
 #include "conformance/certify/junit.h"
+#include "conformance/certify/quote.h"
 #include "conformance/certify/record.h"
 
 namespace utrace::certify {
@@ -97,6 +98,29 @@ std::optional<Sums> ParseSums(std::string_view text, std::string* error) {
     text.remove_prefix(end + 1);
   }
   return sums;
+}
+
+std::vector<std::string> SumsProblems(const std::string* text, const Sums& is) {
+  if (text == nullptr) return {fmt::format("{} is missing", kSumsFile)};
+  std::string error;
+  const std::optional<Sums> should = ParseSums(*text, &error);
+  if (!should) return {Shown(error)};
+  std::vector<std::string> problems;
+  for (const auto& [name, sum] : *should) {
+    const auto found = is.find(name);
+    if (found == is.end()) {
+      problems.push_back(fmt::format("{} is missing", Shown(name)));
+    } else if (found->second != sum) {
+      problems.push_back(fmt::format("{} was changed after the run: {} has another SHA-256 of it",
+                                     Shown(name), kSumsFile));
+    }
+  }
+  for (const auto& [name, sum] : is) {
+    if (!should->contains(name)) {
+      problems.push_back(fmt::format("{} is no part of the package", Shown(name)));
+    }
+  }
+  return problems;
 }
 
 }  // namespace utrace::certify

@@ -54,6 +54,8 @@ std::optional<Sums> SumsOf(const std::string& directory, std::string* error);
 std::string SumsText(const Sums& sums);
 // nullopt and *error on a line that sha256sum would not have written, or a name that comes twice.
 std::optional<Sums> ParseSums(std::string_view text, std::string* error);
+// How the files, which have the sums `is`, differ from what SHA256SUMS says; null: there is no such file.
+std::vector<std::string> SumsProblems(const std::string* text, const Sums& is);
 
 }  // namespace utrace::certify
 

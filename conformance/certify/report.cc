@@ -339,6 +339,8 @@ int ExitStatus(Overall overall) {
   return 4;
 }
 
+bool IsWorse(Overall one, Overall other) { return Rank(one) < Rank(other); }
+
 std::string_view ClauseStateName(ClauseState state) {
   static constexpr std::string_view kNames[kClauseStates] = {
       "PASS", "FAIL", "WAIVED", "BROKEN", "NOT RUN", "UNSUPPORTED", "NOT APPLICABLE", "UNTESTED"};

@@ -28,6 +28,8 @@ enum class Overall {
 std::string_view OverallName(Overall overall);
 // The exit status of a run that ended so.
 int ExitStatus(Overall overall);
+// Whether `one` decides over `other` where both are of one whole.
+bool IsWorse(Overall one, Overall other);
 
 // After so many tests in a row that hang the rest would only cost time.
 inline constexpr int kHangsToGiveUp = 3;
